@@ -1,0 +1,76 @@
+# make                 build build/*/ponder (linked as ./build/ponder); no network
+# make test [T=rope]   set up, build, run all tests (those whose file holds T)
+# make SAN=1 test      the same under address and undefined-behaviour sanitizers
+# make fuzz            every fuzz target for FUZZ_S seconds each (default 60)
+# make demo            set up, fetch a real model, ask it a question
+# make bench-engine    figures against llama.cpp
+SAN    ?= 0
+CFLAGS ?= -O2 -g
+FUZZ_S ?= 60
+OUT    := build/san$(SAN)
+ROOMS  := base tensor token model decode reason cli
+PKGS   := jansson libcurl libedit
+ALLC   := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow $(CFLAGS) -Isrc -Itests -MMD -MP \
+          -ffp-contract=off -fno-math-errno -pthread $(shell pkg-config --cflags $(PKGS))
+LIBS   := -pthread $(shell pkg-config --libs $(PKGS)) -lm
+ifeq ($(SAN),1)
+ALLC += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+endif
+
+SRC    := $(foreach r,$(ROOMS),$(wildcard src/$r/*.c src/$r/cpu/*.c))
+OBJ    := $(SRC:%.c=$(OUT)/%.o)
+LIBOBJ := $(filter-out $(OUT)/src/cli/main.o,$(OBJ))
+TESTS  := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/*/test_*.c))
+HELP   := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
+FUZZ   := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+.SECONDARY:
+.PHONY: all setup test test-bins fuzz demo bench-engine clean
+
+all: $(OUT)/ponder
+	@ln -sf ../$(OUT)/ponder build/ponder
+
+$(OUT)/ponder: $(OBJ)
+	$(CC) $(ALLC) -o $@ $^ $(LIBS)
+
+$(OUT)/libponder.a: $(LIBOBJ)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(OUT)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALLC) -c -o $@ $<
+
+$(OUT)/tests/%: tests/%.c $(HELP) $(OUT)/libponder.a
+	@mkdir -p $(@D)
+	$(CC) $(ALLC) -o $@ $< $(HELP) $(OUT)/libponder.a $(shell pkg-config --libs check) $(LIBS)
+
+build/fuzz/%: tests/fuzz/%.c $(filter-out src/cli/%,$(SRC))
+	@mkdir -p $(@D)
+	clang $(filter-out -MMD -MP,$(ALLC)) -g -O1 -fsanitize=fuzzer,address,undefined \
+	  -fno-sanitize-recover=undefined -o $@ $^ $(LIBS)
+
+setup:
+	@tools/setup.sh
+
+test-bins: $(TESTS)
+
+test: setup
+	@$(MAKE) --no-print-directory all test-bins
+	@tests/run.sh $(OUT) "$(T)"
+
+fuzz: setup
+	@$(MAKE) --no-print-directory $(FUZZ)
+	@tests/fuzz/run.sh $(FUZZ_S) $(FUZZ)
+
+demo: setup
+	@$(MAKE) --no-print-directory all
+	@tools/demo.sh
+
+bench-engine: setup
+	@$(MAKE) --no-print-directory all
+	@bench/engine.sh
+
+clean:
+	rm -rf build
+
+-include $(OBJ:.o=.d) $(TESTS:=.d) $(HELP:.o=.d)
