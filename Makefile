@@ -9,7 +9,7 @@ CFLAGS ?= -O2 -g
 FUZZ_S ?= 60
 OUT    := build/san$(SAN)
 ROOMS  := base tensor token model decode reason cli
-PKGS   := jansson libcurl libedit libsodium
+PKGS   := jansson libcurl libedit libsodium libutf8proc
 ALLC   := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow $(CFLAGS) -Isrc -Itests -MMD -MP \
           -ffp-contract=off -fno-math-errno -pthread $(shell pkg-config --cflags $(PKGS))
 LIBS   := -pthread $(shell pkg-config --libs $(PKGS)) -lm
