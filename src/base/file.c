@@ -166,7 +166,7 @@ status file_read(bytes *out, const char *path, size_t max_len, errtext *err)
     return st;
 }
 
-static status sync_parent(const char *path, errtext *err)
+status file_sync_parent(const char *path, errtext *err)
 {
     char *dir = mem_string(path);
     char *slash = strrchr(dir, '/');
@@ -206,7 +206,7 @@ status file_replace(const char *path, const void *data, size_t len, errtext *err
         st = fail(err, E_IO, "%s: %s", temp.data, strerror(errno));
     if (st == OK && rename(temp.data, path))
         st = fail(err, E_IO, "%s: %s", path, strerror(errno));
-    if (st == OK) st = sync_parent(path, err);
+    if (st == OK) st = file_sync_parent(path, err);
     else if (fd >= 0) unlink(temp.data);
     bytes_fini(&temp);
     return st;

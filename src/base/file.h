@@ -32,6 +32,9 @@ status file_read(bytes *out, const char *path, size_t max_len, errtext *err);
  * the old file or the new one, never a part. */
 status file_replace(const char *path, const void *data, size_t len, errtext *err);
 
+/* Put the folder entry of PATH on disk, after a rename. */
+status file_sync_parent(const char *path, errtext *err);
+
 /* Create a folder and its parents; fine when it is there already. */
 status file_make_dir(const char *path, errtext *err);
 
