@@ -58,8 +58,9 @@ void tokenizer_free(tokenizer *t);              /* accepts NULL */
 
 /* Ids of a prompt, appended to *ids (grown by mem_resize, owned by the caller;
  * start with NULL and 0). Bytes that are not UTF-8 are encoded as they are.
- * bos is put first when the spec asks for it, unless the first segment starts
- * with it already. E_LIMIT above max_ids. */
+ * Only special tokens part the text: the edge of a segment does not. bos is put
+ * first when the spec asks for it, *n_id is 0 and the first segment does not
+ * start with it already. E_LIMIT above max_ids in all; *n_id is then as it was. */
 status tokenizer_encode(const tokenizer *t, const segments *in, int max_ids,
                         int32_t **ids, int *n_id, errtext *err);
 
@@ -81,5 +82,9 @@ bool tokenizer_is_end(const tokenizer *t, int32_t id);  /* any end of turn or te
 /* The facts a vocab_spec was built from, for writing a weight file. Borrowed
  * for the tokenizer's life. */
 const vocab_spec *tokenizer_spec(const tokenizer *t);
+
+/* One line that a front end shows once (a vocabulary that does not say how its
+ * text is split), or NULL. Borrowed for the tokenizer's life. */
+const char *tokenizer_warning(const tokenizer *t);
 
 #endif
