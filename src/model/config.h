@@ -48,6 +48,10 @@ typedef struct config {
  * field and `where` (a path). Called once by every reader before use. */
 status config_check(const config *c, const char *where, errtext *err);
 
+/* 1 where the family's own pattern leaves a layer without position encoding:
+ * smollm3, every fourth. The start of no_rope, which a file may override. */
+uint8_t config_no_rope(family f, int i_layer);
+
 const char *family_name(family f);               /* GGUF architecture string */
 bool family_parse(const char *architecture, family *out);
 

@@ -143,7 +143,8 @@ void gguf_writer_set_value(gguf_writer *w, const gguf_value *v);
  * caller permutes them where c->rope_interleaved is false. */
 void gguf_writer_set_config(gguf_writer *w, const config *c);
 
-/* tokenizer.ggml.* from a spec (tokenizer_spec gives one back). */
+/* tokenizer.ggml.* from a spec (tokenizer_spec gives one back), and
+ * ponder.ignore_merges where it is not what the splitter implies. */
 void gguf_writer_set_vocab(gguf_writer *w, const vocab_spec *v);
 
 /* Announce the next tensor, before begin; the row is whole blocks. */

@@ -37,4 +37,20 @@ status weights_map(weights *w, const char *path, filemap *out, errtext *err);
 status gguf_load(weights *w, const char *path, errtext *err);
 status hf_load(weights *w, const char *dir, errtext *err);
 
+/* The tokenizer of a GGUF file that need not hold a model. */
+status gguf_tokenizer_only(const char *path, tokenizer **out, errtext *err);
+
+/* Vocabularies of this splitter keep a whole split that is a token (a fact of
+ * the splitter in GGUF, where no key says so). pre may be NULL. */
+bool gguf_pre_ignores_merges(const char *pre);
+
+/* Hash of a name, keyed by a number drawn at start, so that a file cannot be
+ * made whose names all collide. */
+uint64_t name_hash(const void *name, size_t len);
+
+/* A name from a file as it may stand in a message: cut to fit, bytes that are
+ * not printable ASCII as '?'. Returns out. */
+#define NAME_SHOWN 80
+const char *name_show(const char *name, size_t len, char out[NAME_SHOWN]);
+
 #endif

@@ -43,8 +43,18 @@ void weights_release(const weights *w, const weight *t);
 /* The tokenizer the files describe; the caller's, released by tokenizer_free. */
 status weights_tokenizer(const weights *w, tokenizer **out, errtext *err);
 
+/* Only the tokenizer of PATH: a GGUF file (its architecture may be one that we
+ * do not run, and it may hold no tensors), a tokenizer.json, or a folder with
+ * one. */
+status weights_tokenizer_only(const char *path, tokenizer **out, errtext *err);
+
 /* The chat template text, or NULL. Borrowed; used to recognise the family. */
 const char *weights_chat_template(const weights *w);
+
+/* Read every block scale (and every value of float tensors) and name the first
+ * tensor with one that is not finite: E_FORMAT. weights_open looks at the small
+ * tensors only, since this touches the whole file. */
+status weights_check_finite(const weights *w, errtext *err);
 
 /* E_IO when the file shrank under us while it was mapped. */
 status weights_intact(const weights *w, errtext *err);
