@@ -424,7 +424,11 @@ static status make_tokenizer(const gguf *g, tokenizer **out, errtext *err)
         v.merges = merges;
         v.scores = scores;
         v.kinds = kinds;
-        st = tokenizer_new(out, &v, err);
+        /* The tokenizer knows tokens, not files. */
+        errtext inner = { { 0 } };
+
+        st = tokenizer_new(out, &v, &inner);
+        if (st != OK) fail(err, st, "%s: %s", g->path, inner.text);
     }
     mem_free(tokens);
     mem_free(merges);
@@ -530,10 +534,9 @@ static status add_part(weights *w, const char *path, int i_part, int n_part, err
 /* The other files of "NAME-00001-of-00003.gguf". */
 static status add_parts(weights *w, const gguf *first, errtext *err)
 {
-    enum { TAIL = 20 };              /* "-00001-of-00003.gguf" */
     int64_t count = 0, total = -1;
-    size_t len = strlen(w->path);
-    char tail[TAIL + 1];
+    size_t len = strlen(w->path), n_tail;
+    char tail[32];
     status st;
 
     if ((st = gguf_read_int(first, "split.count", 0, MAX_PARTS, &count, err)) != OK) return st;
@@ -541,16 +544,18 @@ static status add_parts(weights *w, const gguf *first, errtext *err)
     if ((st = gguf_read_int(first, "split.tensors.count", 0, INT32_MAX, &total, err)) != OK)
         return st;
     snprintf(tail, sizeof tail, "-00001-of-%05d.gguf", (int)count);
-    if (len <= TAIL || strcmp(w->path + len - TAIL, tail))
+    n_tail = strlen(tail);
+    if (len <= n_tail || strcmp(w->path + len - n_tail, tail))
         return fail(err, E_ARG, "%s: one of %d parts; give the first, whose name ends in %s",
                     w->path, (int)count, tail);
     if ((st = check_part(first, 0, (int)count, err)) != OK) return st;
     for (int i = 1; i < (int)count && st == OK; i++) {
-        char *path = mem_string(w->path);
+        bytes path = { 0 };
 
-        snprintf(path + len - TAIL, TAIL + 1, "-%05d-of-%05d.gguf", i + 1, (int)count);
-        st = add_part(w, path, i, (int)count, err);
-        mem_free(path);
+        bytes_add(&path, w->path, len - n_tail);
+        bytes_add_format(&path, "-%05d-of-%05d.gguf", i + 1, (int)count);
+        st = add_part(w, path.data, i, (int)count, err);
+        bytes_fini(&path);
     }
     if (st == OK && total >= 0 && total != w->n_item)
         return fail(err, E_FORMAT, "%s: the parts hold %d tensors, split.tensors.count says %lld",
@@ -570,14 +575,14 @@ status gguf_load(weights *w, const char *path, errtext *err)
     if ((st = weights_map(w, path, &m, err)) != OK ||
         (st = gguf_init(&s->g, w->path, m.data, m.len, err)) != OK)
         return st;
-    if ((st = gguf_read_string(&s->g, "general.architecture", MAX_TEXT, &f.arch, err)) != OK)
+    w->make_tokenizer = weights_make_tokenizer;
+    if ((st = add_tensors(w, &s->g, err)) != OK || (st = add_parts(w, &s->g, err)) != OK ||
+        (st = gguf_read_string(&s->g, "general.architecture", MAX_TEXT, &f.arch, err)) != OK)
         return st;
     if (!f.arch) return fail(err, E_FORMAT, "%s: key 'general.architecture' is missing", path);
-    if ((st = add_tensors(w, &s->g, err)) == OK && (st = add_parts(w, &s->g, err)) == OK &&
-        (st = read_config(w, &f)) == OK && (st = check_tokenizer(w, &s->g, err)) == OK)
+    if ((st = read_config(w, &f)) == OK && (st = check_tokenizer(w, &s->g, err)) == OK)
         st = gguf_read_string(&s->g, "tokenizer.chat_template", MAX_TEMPLATE, &w->chat_template,
                               err);
-    w->make_tokenizer = weights_make_tokenizer;
     mem_free(f.arch);
     return st;
 }
