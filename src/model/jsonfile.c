@@ -40,15 +40,15 @@ static status count_values(const char *text, size_t len, size_t max_values,
     return OK;
 }
 
-status jsonfile_parse(json_t **out, const char *text, size_t len, size_t max_values,
-                      const char *where, errtext *err)
+static status parse(json_t **out, const char *text, size_t len, size_t max_values,
+                    size_t flags, const char *where, errtext *err)
 {
     json_error_t trouble;
     status st = count_values(text, len, max_values, where, err);
 
     *out = NULL;
     if (st != OK) return st;
-    *out = json_loadb(text, len, JSON_REJECT_DUPLICATES, &trouble);
+    *out = json_loadb(text, len, JSON_REJECT_DUPLICATES | flags, &trouble);
     if (!*out) {
         /* What follows "near" is a piece of the file and may hold anything. */
         char *near = strstr(trouble.text, " near ");
@@ -64,13 +64,21 @@ status jsonfile_parse(json_t **out, const char *text, size_t len, size_t max_val
     return OK;
 }
 
-status jsonfile_read(json_t **out, const char *path, size_t max_len, errtext *err)
+status jsonfile_parse(json_t **out, const char *text, size_t len, size_t max_values,
+                      const char *where, errtext *err)
 {
+    return parse(out, text, len, max_values, 0, where, err);
+}
+
+status jsonfile_read(json_t **out, const char *path, size_t max_len, bool any_number,
+                     errtext *err)
+{
+    size_t flags = any_number ? JSON_DECODE_INT_AS_REAL : 0;
     bytes text = { 0 };
     status st = file_read(&text, path, max_len, err);
 
     *out = NULL;
-    if (st == OK) st = jsonfile_parse(out, text.data, text.len, max_len / 8 + 1024, path, err);
+    if (st == OK) st = parse(out, text.data, text.len, max_len / 8 + 1024, flags, path, err);
     bytes_fini(&text);
     return st;
 }

@@ -22,8 +22,11 @@
 status jsonfile_parse(json_t **out, const char *text, size_t len, size_t max_values,
                       const char *where, errtext *err);
 
-/* jsonfile_parse of a file of at most max_len bytes. */
-status jsonfile_read(json_t **out, const char *path, size_t max_len, errtext *err);
+/* jsonfile_parse of a file of at most max_len bytes. With any_number whole
+ * numbers become reals, so that none is too large: tokenizer_config.json has
+ * 10^30 for "no limit". */
+status jsonfile_read(json_t **out, const char *path, size_t max_len, bool any_number,
+                     errtext *err);
 
 /* Typed fields of an object. A key that is absent or null leaves *out as it
  * was; another type is E_FORMAT, a number outside [low, high] E_LIMIT, both

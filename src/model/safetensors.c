@@ -17,7 +17,7 @@
 #include "model/jsonfile.h"
 
 #define MAX_TENSORS (1 << 18)
-#define MAX_NAME 1024
+#define MAX_NAME 255
 #define MAX_VALUES ((size_t)MAX_TENSORS * 12)   /* three objects and lists, ten commas */
 
 static const struct { const char *name; int bits; } known[] = {
