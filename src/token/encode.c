@@ -203,10 +203,13 @@ status tokenizer_encode(const tokenizer *t, const segments *in, int max_ids,
     bytes joined = { 0 };
     const char *text = NULL;
     size_t len = 0;
+    int32_t last;
     status st = OK;
 
     e.at_start = *n_id == 0;
-    e.after_special = *n_id == 0 || token_is_special(t, (*ids)[*n_id - 1]);
+    last = *n_id ? (*ids)[*n_id - 1] : -1;
+    e.after_special = *n_id == 0
+                      || (last >= 0 && last < t->spec.n_token && token_is_special(t, last));
     for (int i = 0; i < in->n; i++) {
         if (in->items[i].len > MAX_TEXT - len)
             return fail(err, E_LIMIT, "text is longer than %zu bytes", MAX_TEXT);

@@ -137,13 +137,17 @@ void merger_fini(merger *m);
 
 /* ---- tokenizer_json.c ---- */
 
-/* tokenizer_open without files: json is a tokenizer.json, config, special_map
- * and generation the text of the files beside it or NULL. */
+/* The files that make a tokenizer. Only json has to be there; data is NULL for
+ * the others. */
 typedef struct tokenizer_files {
-    token_text json, config, special_map, generation;
-    const char *path;    /* of the json, for messages */
+    const char *path;        /* of the json, for messages */
+    token_text json;         /* tokenizer.json */
+    token_text config;       /* tokenizer_config.json: bos, eos, add_bos_token */
+    token_text special_map;  /* special_tokens_map.json: bos, eos */
+    token_text generation;   /* generation_config.json: list of end tokens */
 } tokenizer_files;
 
+/* tokenizer_open without the disk. */
 status tokenizer_parse(tokenizer **out, const tokenizer_files *files, errtext *err);
 
 #endif
