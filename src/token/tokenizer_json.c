@@ -466,12 +466,13 @@ static status read_special_ids(reader *r)
 /* ---- the whole ---- */
 
 /* Parse one of the small files; *out stays NULL for one that is not there. */
-static status parse(const reader *r, json_t **out, token_text text, const char *name)
+static status parse(const reader *r, json_t **out, token_text text, size_t flags,
+                    const char *name)
 {
     json_error_t e;
 
     if (!text.data) return OK;
-    *out = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &e);
+    *out = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES | flags, &e);
     if (*out && json_is_object(*out)) return OK;
     return fail(r->err, E_FORMAT, "%s: %s beside it is no JSON object: %s (line %d)", r->path,
                 name, *out ? "it is something else" : e.text, *out ? 1 : e.line);
@@ -488,10 +489,12 @@ static status parse_all(reader *r, const tokenizer_files *f)
     if (!r->root)
         return fail(r->err, E_FORMAT, "%s: %s (offset %zu)", r->path, e.text,
                     json_offset(&r->parts, (size_t)e.position));
-    if ((st = parse(r, &r->config, f->config, "tokenizer_config.json")) != OK) return st;
-    if ((st = parse(r, &r->special_map, f->special_map, "special_tokens_map.json")) != OK)
+    /* "model_max_length" without a limit is written as 10^30. */
+    st = parse(r, &r->config, f->config, JSON_DECODE_INT_AS_REAL, "tokenizer_config.json");
+    if (st != OK) return st;
+    if ((st = parse(r, &r->special_map, f->special_map, 0, "special_tokens_map.json")) != OK)
         return st;
-    return parse(r, &r->generation, f->generation, "generation_config.json");
+    return parse(r, &r->generation, f->generation, 0, "generation_config.json");
 }
 
 static status read_all(tokenizer **out, reader *r, const tokenizer_files *f)
