@@ -1,0 +1,9 @@
+/* rows_scalar.c - row operations and attention at this level. */
+#include "tensor/cpu/rows.h"
+
+#include <math.h>
+#include <string.h>
+
+
+#include "tensor/cpu/lanes_scalar.h"
+#include "tensor/cpu/rows_body.h"
