@@ -154,8 +154,6 @@ static status check_spec(const vocab_spec *s, errtext *err)
     if ((st = check_id(s, "eot", s->eot, err)) != OK) return st;
     if ((st = check_id(s, "unk", s->unk, err)) != OK) return st;
     if ((st = check_id(s, "pad", s->pad, err)) != OK) return st;
-    if (s->add_bos && s->bos < 0)
-        return fail(err, E_FORMAT, "bos is to be added, but the file names none");
     return OK;
 }
 
@@ -181,6 +179,7 @@ static void copy_spec(tokenizer *t, const vocab_spec *s)
     for (int i = 0; i < s->n_token; i++) total += s->tokens[i].len;
     for (int i = 0; i < s->n_merge; i++) total += s->merges[i].len;
     t->spec = *s;
+    t->spec.add_bos = s->add_bos && s->bos >= 0;
     t->spec.model = mem_string(s->model);
     t->spec.pre = mem_string(s->pre);
     at = t->spec_text = mem_resize(NULL, total + 1, 1);

@@ -34,17 +34,21 @@ typedef struct token_text {      /* borrowed bytes, not NUL-terminated */
  * the length of tokenizer_new only. Absent ids are -1, absent arrays NULL. */
 typedef struct vocab_spec {
     const char *model;           /* "gpt2" (byte-level BPE) or "llama" (SPM) */
-    const char *pre;             /* splitter: "gpt-2", "llama-bpe", "qwen2", "smollm" */
+    const char *pre;             /* splitter: "gpt-2", "llama-bpe", "qwen2", "smollm"
+                                  * and names that mean the same (split.c) */
     int n_token;
     const token_text *tokens;    /* [n_token] as in the file (gpt2: mapped bytes) */
     const float *scores;         /* [n_token] or NULL; needed by "llama" */
     const int32_t *kinds;        /* [n_token] token_kind or NULL for all normal */
     int n_merge;
-    const token_text *merges;    /* [n_merge] "left right", best first */
+    const token_text *merges;    /* [n_merge] "left right", best first; "llama" goes
+                                  * by scores where it has none */
     int32_t bos, eos, eot, unk, pad;
-    bool add_bos;                /* put bos before the first segment */
-    bool add_space_prefix;       /* SPM: a space before the first plain text */
-    bool ignore_merges;          /* a whole split that is a token stays whole */
+    bool add_bos;                /* put bos, if there is one, before the first segment */
+    bool add_space_prefix;       /* SPM: a space before the first text, and before
+                                  * text that follows a special token */
+    bool ignore_merges;          /* a whole split that is a token stays whole; the
+                                  * name "llama-bpe" implies it */
 } vocab_spec;
 
 /* On OK *out is the caller's, released by tokenizer_free. E_FORMAT names the
