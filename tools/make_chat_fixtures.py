@@ -16,8 +16,10 @@ whose own code runs the templates. Where each file comes from:
                                PyPI llama-cpp-python 0.3.36 (source),
                                vendor/llama.cpp/models/templates: Llama-3.3-70B,
                                DeepSeek-R1-Distill-Qwen-32B, SmolLM3-3B
-    smollm3.jinja              HuggingFaceTB/SmolLM3-3B as released in July 2025, from the
-                               copy in the Swift package johnmai-dev/Jinja's tests
+    smollm3.jinja              HuggingFaceTB/SmolLM3-3B, from the copy in ChatTemplates.swift
+                               of a Swift Jinja package's tests, python_tools left out; not
+                               compared with the Hub's own file, of which only parts were
+                               seen (they agree)
 
 Plain ChatML has no reference of its own: its template is three lines below. The
 2507 thinking release of Qwen3 could not be had: its template here is Qwen3's
