@@ -467,6 +467,19 @@ START_TEST(extents_do_not_overlap)
 }
 END_TEST
 
+START_TEST(extents_do_not_overlap_out_of_order)
+{
+    bytes b = { 0 };
+
+    put_header(&b, 3, 0);
+    put_tensor(&b, "one", 1, (uint64_t[]){ 9 }, DTYPE_F32, 64);
+    put_tensor(&b, "two", 1, (uint64_t[]){ 8 }, DTYPE_F32, 160);
+    put_tensor(&b, "three", 1, (uint64_t[]){ 8 }, DTYPE_F32, 96);
+    put_data(&b, 256);
+    refused(&b, E_FORMAT, "'three' at byte 94 overlaps tensor 'one' at byte 24", "");
+}
+END_TEST
+
 START_TEST(two_tensors_do_not_share_an_extent)
 {
     bytes b = { 0 };
@@ -805,7 +818,8 @@ START_TEST(tensors_come_back_as_they_were_written)
     gguf_writer_add_tensor(w, "three", DTYPE_BF16, 1, (int64_t[]){ 2 });
     ck_assert(gguf_writer_begin(w, in_dir("t"), &err) == OK);
     ck_assert(gguf_writer_write(w, one, 1, &err) == OK);
-    ck_assert(gguf_writer_write(w, one + 1, 35, &err) == OK);
+    ck_assert(gguf_writer_write(w, one + 1, 34, &err) == OK);
+    ck_assert(gguf_writer_write(w, one + 35, 1, &err) == OK);
     ck_assert(gguf_writer_write(w, two, 0, &err) == OK);
     ck_assert(gguf_writer_write(w, two, 68, &err) == OK);
     ck_assert(gguf_writer_write(w, three, 4, &err) == OK);
@@ -949,6 +963,7 @@ int main(void)
     tcase_add_test(bad, extents_lie_within_the_file);
     tcase_add_test(bad, extents_start_at_the_alignment);
     tcase_add_test(bad, extents_do_not_overlap);
+    tcase_add_test(bad, extents_do_not_overlap_out_of_order);
     tcase_add_test(bad, two_tensors_do_not_share_an_extent);
     tcase_add_test(bad, alignments_are_powers_of_two_in_bounds);
     tcase_add_test(bad, an_alignment_of_another_type_is_refused);
