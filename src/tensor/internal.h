@@ -89,6 +89,9 @@ panel_kernel mul_f32_avx2, mul_bf16_avx2, mul_quant_avx2;
 panel_kernel mul_f32_avx512, mul_bf16_avx512, mul_quant_avx512;
 panel_kernel mul_bf16_amx, mul_quant_amx;
 
+/* Tile products of 8-bit numbers from registers: operations done in `rounds`. */
+double mul_peak_amx(int rounds);
+
 /* Round 32 inputs; round_q8 returns the scale and gives the sum of the quants
  * of each half. All levels agree bit for bit. */
 float round_q8(const float *x, int8_t *q, int32_t *sum_low, int32_t *sum_high);

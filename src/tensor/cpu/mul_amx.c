@@ -281,4 +281,20 @@ void mul_bf16_amx(const matrix *m, int panel0, int panel1, const matrix_input *i
                         t + 2 <= in->n_tile ? 2 : 1, out, ld_out);
     tiles_end();
 }
+double mul_peak_amx(int rounds)
+{
+    _Alignas(64) uint8_t data[1024] = { 0 };
+
+    tiles_begin(64, 16);
+    TILE_LOAD(4, data, 64);
+    TILE_LOAD(6, data, 64);
+    for (int i = 0; i < rounds; i++) {
+        TILE_DOT_S8(0, 4, 6);
+        TILE_DOT_S8(1, 4, 6);
+        TILE_DOT_S8(2, 4, 6);
+        TILE_DOT_S8(3, 4, 6);
+    }
+    tiles_end();
+    return (double)rounds * 4 * 16 * 16 * 64 * 2;
+}
 #endif

@@ -9,6 +9,7 @@
 #include "tensor/cpu/vec.h"
 
 #define ATTEND_ROWS 16       /* most rows of one attention item */
+#define FEW_QUERIES 8        /* up to here f16 pages are read in place */
 
 /* Page p of layer l, head h: keys [d_head][16], values [16][d_pad]. */
 struct kv_cache {

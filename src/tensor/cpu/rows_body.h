@@ -110,22 +110,39 @@ LANES void page_floats(const void *page, kv_type type, int n, float *out)
                                             : lanes_load((const float *)page + i));
 }
 
-/* Scores of n_q queries (at most 8, a constant) against 16 keys. */
-LANES void score_page(const float *keys, int d_head, const float *const *q, int n_q,
-                      lanes scale, float *out, size_t ld)
+/* Element vector i of keys or values, stored as f16 or f32. */
+LANES lanes kv_load(const void *p, int half, int i)
 {
-    lanes acc[8];
+    return half ? lanes_load_half((const uint16_t *)p + i) : lanes_load((const float *)p + i);
+}
+
+/* Scores of n_q queries against the keys of n_p pages, out[i][0 .. 16 n_p).
+ * half, n_q and n_p are constants with n_q * n_p at most 8: each score is one
+ * chain of multiply-adds, and several must be under way to hide their delay. */
+LANES void score_pages(const void *const *keys, int half, int n_p, int d_head,
+                       const float *const *q, int n_q, lanes scale, float *out, size_t ld)
+{
+    lanes acc[16];
 
     UNROLL
-    for (int i = 0; i < n_q; i++) acc[i] = lanes_set(0);
+    for (int i = 0; i < n_q * n_p; i++) acc[i] = lanes_set(0);
     for (int c = 0; c < d_head; c++) {
-        lanes k = lanes_load(keys + c * KV_PAGE);
-
         UNROLL
-        for (int i = 0; i < n_q; i++) acc[i] = lanes_fma(k, lanes_set(q[i][c]), acc[i]);
+        for (int p = 0; p < n_p; p++) {
+            lanes k = kv_load(keys[p], half, c * KV_PAGE);
+
+            UNROLL
+            for (int i = 0; i < n_q; i++)
+                acc[p * n_q + i] = lanes_fma(k, lanes_set(q[i][c]), acc[p * n_q + i]);
+        }
     }
     UNROLL
-    for (int i = 0; i < n_q; i++) lanes_store(out + (size_t)i * ld, lanes_mul(acc[i], scale));
+    for (int p = 0; p < n_p; p++) {
+        UNROLL
+        for (int i = 0; i < n_q; i++)
+            lanes_store(out + (size_t)i * ld + p * KV_PAGE,
+                        lanes_mul(acc[p * n_q + i], scale));
+    }
 }
 
 /* Scores to weights e^(s - max), and 1 / sum; the rest of [n, n_pad) is 0. */
@@ -155,21 +172,21 @@ LANES float softmax_weights(float *s, int n, int n_pad)
     return 1.0f / lanes_sum(sum);
 }
 
-/* acc[i] += sum over n keys of w[i][key] * v[key], n_q queries by n_l vectors
- * of channels, both constants with n_q * n_l at most 16. */
-LANES void value_page(const float *values, int ld_v, int n_key, const float *w, size_t ld_w,
-                      int n_q, int n_l, float *acc, int ld_acc)
+/* acc[i] += sum over n_key keys of w[i][key] * values[key], n_q queries by n_l
+ * vectors of channels, constants with n_q * n_l at most 16. */
+LANES void value_page(const void *values, int half, int at, int d_pad, int n_key,
+                      const float *w, size_t ld_w, int n_q, int n_l, float *acc)
 {
     lanes a[16];
 
     UNROLL
     for (int i = 0; i < n_q * n_l; i++)
-        a[i] = lanes_load(acc + (i / n_l) * ld_acc + i % n_l * 16);
+        a[i] = lanes_load(acc + (i / n_l) * d_pad + at + i % n_l * 16);
     for (int j = 0; j < n_key; j++) {
         lanes v[4];
 
         UNROLL
-        for (int l = 0; l < n_l; l++) v[l] = lanes_load(values + j * ld_v + l * 16);
+        for (int l = 0; l < n_l; l++) v[l] = kv_load(values, half, j * d_pad + at + l * 16);
         UNROLL
         for (int i = 0; i < n_q * n_l; i++)
             a[i] = lanes_fma(lanes_set(w[(size_t)(i / n_l) * ld_w + (size_t)j]), v[i % n_l],
@@ -177,25 +194,65 @@ LANES void value_page(const float *values, int ld_v, int n_key, const float *w, 
     }
     UNROLL
     for (int i = 0; i < n_q * n_l; i++)
-        lanes_store(acc + (i / n_l) * ld_acc + i % n_l * 16, a[i]);
+        lanes_store(acc + (i / n_l) * d_pad + at + i % n_l * 16, a[i]);
 }
 
-LANES void values_by_channels(const float *values, int d_pad, int n_key, const float *w,
-                              size_t ld_w, int n_q, float *acc)
+LANES void value_channels(const void *values, int half, int d_pad, int n_key, const float *w,
+                          size_t ld_w, int n_q, float *acc)
 {
     for (int c = 0; c < d_pad;) {
         int left = (d_pad - c) / 16;
 
-        if (left >= 4) {
-            value_page(values + c, d_pad, n_key, w, ld_w, n_q, 4, acc + c, d_pad);
-            c += 64;
-        } else if (left >= 2) {
-            value_page(values + c, d_pad, n_key, w, ld_w, n_q, 2, acc + c, d_pad);
-            c += 32;
-        } else {
-            value_page(values + c, d_pad, n_key, w, ld_w, n_q, 1, acc + c, d_pad);
-            c += 16;
-        }
+        if (left >= 4) value_page(values, half, c, d_pad, n_key, w, ld_w, n_q, 4, acc), c += 64;
+        else if (left >= 2) value_page(values, half, c, d_pad, n_key, w, ld_w, n_q, 2, acc), c += 32;
+        else value_page(values, half, c, d_pad, n_key, w, ld_w, n_q, 1, acc), c += 16;
+    }
+}
+
+/* Scores of at most 4 queries (a constant) against all pages, read in place. */
+LANES void score_few(const attend_item *it, int half, const float *const *q, int n_q,
+                     int n_page, lanes scale, float *out, size_t ld)
+{
+    const void *keys[2];
+    int p = 0;
+
+    for (; p + 2 <= n_page; p += 2) {
+        keys[0] = kv_keys(it->kv, it->layer, it->pages[p], it->head_kv);
+        keys[1] = kv_keys(it->kv, it->layer, it->pages[p + 1], it->head_kv);
+        score_pages(keys, half, 2, it->kv->d_head, q, n_q, scale, out + p * KV_PAGE, ld);
+    }
+    if (p < n_page) {
+        keys[0] = kv_keys(it->kv, it->layer, it->pages[p], it->head_kv);
+        score_pages(keys, half, 1, it->kv->d_head, q, n_q, scale, out + p * KV_PAGE, ld);
+    }
+}
+
+/* CALL(count) for the queries from i on, 4 or fewer at a time, as constants. */
+#define BY_QUERIES(i, n, CALL)                                                 \
+    for (int i = 0; i < (n);) {                                                \
+        if ((n) - i >= 4) { CALL(4); i += 4; }                                 \
+        else if ((n) - i == 3) { CALL(3); i += 3; }                            \
+        else if ((n) - i == 2) { CALL(2); i += 2; }                            \
+        else { CALL(1); i += 1; }                                              \
+    }
+
+/* Whole scores of n_q queries, one page after another turned to f32 first. */
+LANES void score_many(const attend_item *it, const float *const *q, int n_q, int n_page,
+                      lanes scale, float *page, float *out, size_t ld)
+{
+    int d = it->kv->d_head, i;
+
+    for (int p = 0; p < n_page; p++) {
+        const void *keys = page;
+
+        page_floats(kv_keys(it->kv, it->layer, it->pages[p], it->head_kv), it->kv->type,
+                    d * KV_PAGE, page);
+        for (i = 0; i + 8 <= n_q; i += 8)
+            score_pages(&keys, 0, 1, d, q + i, 8, scale,
+                        out + (size_t)i * ld + (size_t)p * KV_PAGE, ld);
+        for (; i < n_q; i++)
+            score_pages(&keys, 0, 1, d, q + i, 1, scale,
+                        out + (size_t)i * ld + (size_t)p * KV_PAGE, ld);
     }
 }
 
@@ -211,19 +268,18 @@ LANES_LEVEL void LANES_NAME(attend)(const attend_item *it)
 
     for (int i = 0; i < n_q; i++)
         q[i] = it->q + (size_t)(i / group) * it->ld + (it->head_kv * group + i % group) * d;
-    for (int p = 0; p < n_page; p++) {
-        page_floats(kv_keys(it->kv, it->layer, it->pages[p], it->head_kv), it->kv->type,
-                    d * KV_PAGE, page);
-        for (int i = 0; i < n_q;) {
-            float *out = scores + (size_t)i * ld + (size_t)p * KV_PAGE;
-            int left = n_q - i;
-
-            if (left >= 8) score_page(page, d, q + i, 8, scale, out, ld), i += 8;
-            else if (left >= 4) score_page(page, d, q + i, 4, scale, out, ld), i += 4;
-            else if (left == 3) score_page(page, d, q + i, 3, scale, out, ld), i += 3;
-            else if (left == 2) score_page(page, d, q + i, 2, scale, out, ld), i += 2;
-            else score_page(page, d, q + i, 1, scale, out, ld), i += 1;
+    if (n_q > FEW_QUERIES) {
+        score_many(it, q, n_q, n_page, scale, page, scores, ld);
+    } else {
+#define SCORE(N) score_few(it, half, q + i, N, n_page, scale, scores + (size_t)i * ld, ld)
+        if (it->kv->type == KV_F16) {
+            enum { half = 1 };
+            BY_QUERIES(i, n_q, SCORE)
+        } else {
+            enum { half = 0 };
+            BY_QUERIES(i, n_q, SCORE)
         }
+#undef SCORE
     }
     for (int i = 0; i < n_q; i++)
         it->inverse[i] = softmax_weights(scores + (size_t)i * ld, it->pos + i / group + 1,
@@ -232,19 +288,24 @@ LANES_LEVEL void LANES_NAME(attend)(const attend_item *it)
     for (int p = 0; p < n_page; p++) {
         int n_key = it->pos + it->n_row - p * KV_PAGE;
 
-        if (n_key > KV_PAGE) n_key = KV_PAGE;
-        page_floats(kv_values(it->kv, it->layer, it->pages[p], it->head_kv), it->kv->type,
-                    n_key * d_pad, page);
-        for (int i = 0; i < n_q;) {
-            const float *w = scores + (size_t)i * ld + (size_t)p * KV_PAGE;
-            float *a = acc + i * d_pad;
-            int left = n_q - i;
+        const void *values = kv_values(it->kv, it->layer, it->pages[p], it->head_kv);
+        int in_place = n_q <= FEW_QUERIES && it->kv->type == KV_F16;
 
-            if (left >= 4) values_by_channels(page, d_pad, n_key, w, ld, 4, a), i += 4;
-            else if (left == 3) values_by_channels(page, d_pad, n_key, w, ld, 3, a), i += 3;
-            else if (left == 2) values_by_channels(page, d_pad, n_key, w, ld, 2, a), i += 2;
-            else values_by_channels(page, d_pad, n_key, w, ld, 1, a), i += 1;
+        if (n_key > KV_PAGE) n_key = KV_PAGE;
+        if (!in_place) page_floats(values, it->kv->type, n_key * d_pad, page);
+#define VALUES(N)                                                              \
+    value_channels(source, half, d_pad, n_key, scores + (size_t)i * ld + (size_t)p * KV_PAGE, \
+                   ld, N, acc + i * d_pad)
+        if (in_place) {
+            enum { half = 1 };
+            const void *source = values;
+            BY_QUERIES(i, n_q, VALUES)
+        } else {
+            enum { half = 0 };
+            const void *source = page;
+            BY_QUERIES(i, n_q, VALUES)
         }
+#undef VALUES
     }
     for (int i = 0; i < n_q; i++) {
         float *out = it->out + (size_t)(i / group) * it->ld +
@@ -254,6 +315,7 @@ LANES_LEVEL void LANES_NAME(attend)(const attend_item *it)
     }
 }
 
+#undef BY_QUERIES
 #undef LANES
 #undef LANES_LEVEL
 #undef LANES_NAME
