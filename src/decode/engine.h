@@ -23,6 +23,7 @@
 #include "base/status.h"
 #include "decode/phase.h"
 #include "decode/sampler.h"
+#include "decode/textout.h"
 #include "model/model.h"
 #include "token/tokenizer.h"
 
@@ -44,41 +45,30 @@ status engine_new(engine **out, const model *m, const tokenizer *t, pool *thread
 void engine_free(engine *e);                     /* frees its sessions, too */
 int engine_ctx(const engine *e);                 /* most tokens of a session */
 
-typedef enum finish {
-    FINISH_NONE,             /* still running */
-    FINISH_STOP,             /* end of turn, or a stop string */
-    FINISH_LENGTH,           /* max_tokens or the context is used up */
-    FINISH_TOOL_CALLS,
-    FINISH_REPETITION,       /* the answer repeated itself without end */
-    FINISH_CANCELLED,
-    FINISH_ERROR,            /* the model's numbers are not finite */
-} finish;
-
-const char *finish_name(finish f);               /* "stop", "length", ... */
-
-/* One token, or text that became safe to show. text is valid UTF-8, borrowed
- * for the call, never ends inside a character, never holds a stop string or
- * what could become one. */
+/* What a token brought: each accepted token gives one event, more when it made
+ * text of several channels safe to show, and the end of a session may give one
+ * with id -1 for text that was held back. text is valid UTF-8, borrowed for the
+ * call, may be empty, never ends inside a character, and in the answer never
+ * holds a stop string or what could become one. */
 typedef struct session_event {
     session *session;
-    phase_channel channel;   /* reasoning, answer, tool, or mark (not shown) */
+    phase_channel channel;
     const char *text;
     size_t len;
-    int32_t id;              /* the token that was added; -1 when held-back text
-                              * is let go at the end */
-    bool forced;             /* written by the phase machine, not drawn */
-    const sample *sample;    /* log-probs asked for; NULL when forced */
+    bool complete;           /* of a tool call: it ended by itself */
+    int32_t id;              /* the token; -1 in the second and later events */
+    bool forced;             /* chosen by the phase machine, not drawn */
+    const sample *sample;    /* log-probs, if asked for; NULL when forced */
 } session_event;
 
 typedef void session_fn(void *arg, const session_event *event);
 
-/* What a session has used; prompt + generated tokens are all accounted for. */
+/* What a session has used: prompt tokens, and in `report` the generated ones
+ * by phase. */
 typedef struct session_usage {
     int prompt;
     int cached;              /* of the prompt, taken from shared pages */
-    int reasoning;           /* thinking, its marks included */
-    int answer;
-    int tool;
+    phase_report report;
     double queued_s;         /* from start to its first row */
     double first_token_s;    /* from start to its first token */
     double total_s;          /* from start to its end, or until now */
@@ -87,13 +77,13 @@ typedef struct session_usage {
 typedef struct session_request {
     const int32_t *prompt;   /* [n_prompt], at least 1; copied */
     int n_prompt;
-    int max_tokens;          /* of generated tokens; 0: what the context leaves */
     uint64_t tenant;         /* pages are shared within a tenant only */
     uint64_t stream;         /* of the random numbers: the sample's number */
     sampler_options sampler; /* its lists are copied */
-    phase_options phase;     /* its lists are copied */
-    const char *const *stop; /* [n_stop] strings that end the answer; copied */
-    int n_stop;
+    const phase_style *style;    /* borrowed for the session's life */
+    phase_options phase;     /* max_tokens is cut to what the context leaves */
+    const stops *stop;       /* strings that end the answer; borrowed for the
+                              * session's life, or NULL */
     session_fn *on_event;    /* may be NULL */
     void *arg;
 } session_request;
@@ -105,14 +95,15 @@ status session_start(session **out, engine *e, const session_request *request,
 void session_cancel(session *s);                 /* ends it at the next step */
 void session_free(session *s);                   /* accepts NULL */
 
-finish session_finish(const session *s);
+bool session_done(const session *s);
+finish_reason session_finish(const session *s);
 session_usage session_get_usage(const session *s);
 
 /* All ids so far: the prompt, then what was generated. Borrowed until the next
  * engine_step. */
 const int32_t *session_tokens(const session *s, int *n);
 
-/* Why a session ended with FINISH_ERROR. */
+/* Why a session ended with FINISH_ERROR, or "". */
 const char *session_error(const session *s);
 
 /* One pass over all live sessions. False when none is left to run. */

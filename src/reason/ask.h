@@ -96,7 +96,7 @@ typedef struct ask_sample {
     chat_call *calls;
     int n_call;
     char *final;             /* extracted final answer, normalised; or NULL */
-    finish finish;
+    finish_reason finish;
     bool starved;            /* the limit left the answer no room */
     session_usage usage;
 } ask_sample;
