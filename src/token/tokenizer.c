@@ -15,12 +15,14 @@
 #define MAX_TOKEN (1 << 24)          /* tokens, and merges */
 #define MAX_TOKEN_BYTES (1 << 16)
 
+/* With U+FF5C as published, and with the bar that it looks like. */
+#define DEEPSEEK_END(bar) ("<" bar "end\xE2\x96\x81of\xE2\x96\x81sentence" bar ">")
+
 /* Control tokens by which the known families end a turn or a text, whatever
  * the file names as its end token. */
 static const char *const end_names[] = {
     "<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<|end_of_text|>", "<|eom_id|>",
-    "<|end|>", "<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>",
-    "<|end\xE2\x96\x81of\xE2\x96\x81sentence|>", "</s>",
+    DEEPSEEK_END("\xEF\xBD\x9C"), DEEPSEEK_END("|"), "</s>",
 };
 
 /* A token for a message: printable, at most 40 bytes of it. */

@@ -317,6 +317,24 @@ START_TEST(merges_do_not_lead_to_special_tokens)
 }
 END_TEST
 
+START_TEST(unused_tokens_never_come_out)
+{
+    tokenizer *t;
+
+    vocab_begin_bytes("llama-bpe");
+    vocab_add_kind("xyz", TOKEN_UNUSED);
+    t = vocab_build();
+    CHECK_IDS(encode_plain(t, "xyz"), 'x', 'y', 'z');
+    CHECK_IDS(encode_trusted(t, "xyz"), 'x', 'y', 'z');
+    tokenizer_free(t);
+    vocab_begin_spm();
+    vocab_add_kind("a", TOKEN_UNUSED);
+    t = vocab_build();
+    CHECK_IDS(encode_trusted(t, "a"), 'a');
+    tokenizer_free(t);
+}
+END_TEST
+
 /* ---- bos, limits ---- */
 
 START_TEST(bos_is_put_first_once)
@@ -558,6 +576,7 @@ int main(void)
     tcase_add_test(c, cutting_text_into_segments_does_not_change_its_ids);
     tcase_add_test(c, no_special_string_becomes_special_in_plain_text);
     tcase_add_test(c, merges_do_not_lead_to_special_tokens);
+    tcase_add_test(c, unused_tokens_never_come_out);
     tcase_add_test(c, bos_is_put_first_once);
     tcase_add_test(c, more_than_max_ids_is_a_limit_and_changes_nothing);
     tcase_add_test(c, spm_puts_a_space_before_text_and_after_special_tokens);
