@@ -288,7 +288,8 @@ static status template_in_config(weights *w, const char *path, errtext *err)
         json_array_foreach(list, i, item) {
             const char *name = json_string_value(json_object_get(item, "name"));
 
-            if (name && !strcmp(name, "default")) found = json_object_get(item, "template");
+            if (!name || strcmp(name, "default")) continue;
+            found = json_object_get(item, "template");
         }
     }
     if (json_is_string(found)) {

@@ -1,5 +1,5 @@
 /* hf.h - what the Hugging Face reader and the converter share: config.json and
- * tensor names, in both directions. For the room and its tests. */
+ * tensor names in both directions, tokenizer.json. For the room and its tests. */
 #ifndef MODEL_HF_H
 #define MODEL_HF_H
 
@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "model/config.h"
+#include "token/tokenizer.h"
 
 #define HF_MAX_NAME 96           /* longest mapped tensor name, with its NUL */
 
@@ -29,5 +30,14 @@ bool hf_name_from_gguf(char out[HF_MAX_NAME], const char *gguf);
 /* Match a name against a pattern in which '#' stands for a number without
  * leading zeros; stores up to two numbers. */
 bool hf_name_match(const char *pattern, const char *name, int number[2]);
+
+/* The tokenizer.json of a vocabulary; the caller owns *out. `where` opens every
+ * message: E_FORMAT names the token or merge at fault, E_UNSUPPORTED a splitter
+ * that has no pipeline here. */
+status hf_tokenizer_write(json_t **out, const vocab_spec *v, const char *where, errtext *err);
+
+/* The tokenizer_config.json beside it; chat_template may be NULL. Its token
+ * texts were found to be UTF-8 by hf_tokenizer_write. The caller owns it. */
+json_t *hf_tokenizer_config(const vocab_spec *v, int n_ctx, const char *chat_template);
 
 #endif

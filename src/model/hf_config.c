@@ -47,11 +47,24 @@ static status find_kind(const struct kind **out, const json_t *json, const char 
                 where, name);
 }
 
-static status need_int(const json_t *json, const char *key, int64_t high, int *out,
-                       const char *where, errtext *err)
+/* A number of at least 1 that must be there. */
+typedef struct needed {
+    const char *key;
+    int64_t high;
+    int *out;
+} needed;
+
+static status need_ints(const json_t *json, const needed *list, size_t n, const char *where,
+                        errtext *err)
 {
-    if (!jsonfile_has(json, key)) return fail(err, E_FORMAT, "%s: %s: missing", where, key);
-    return jsonfile_int(json, key, 1, high, out, where, err);
+    status st = OK;
+
+    for (size_t i = 0; i < n && st == OK; i++) {
+        if (!jsonfile_has(json, list[i].key))
+            return fail(err, E_FORMAT, "%s: %s: missing", where, list[i].key);
+        st = jsonfile_int(json, list[i].key, 1, list[i].high, list[i].out, where, err);
+    }
+    return st;
 }
 
 static status refuse_true(const json_t *json, const char *key, const char *where, errtext *err)
@@ -59,8 +72,8 @@ static status refuse_true(const json_t *json, const char *key, const char *where
     bool value = false;
     status st = jsonfile_bool(json, key, &value, where, err);
 
-    if (st == OK && value) return fail(err, E_UNSUPPORTED, "%s: %s: true is not supported", where, key);
-    return st;
+    if (st != OK || !value) return st;
+    return fail(err, E_UNSUPPORTED, "%s: %s: true is not supported", where, key);
 }
 
 /* Attention over a window is in use where layer_types says so or, in files
@@ -80,7 +93,8 @@ static status refuse_window(const config *c, const json_t *json, const char *whe
         for (size_t i = 0; i < json_array_size(types); i++) {
             const char *type = json_string_value(json_array_get(types, i));
 
-            if (!type) return fail(err, E_FORMAT, "%s: layer_types[%zu]: expected a text", where, i);
+            if (!type)
+                return fail(err, E_FORMAT, "%s: layer_types[%zu]: expected a text", where, i);
             if (strcmp(type, "full_attention"))
                 return fail(err, E_UNSUPPORTED, "%s: layer_types[%zu]: %.40s is not supported",
                             where, i, type);
@@ -89,9 +103,10 @@ static status refuse_window(const config *c, const json_t *json, const char *whe
     }
     if ((st = jsonfile_bool(json, "use_sliding_window", &use, where, err)) != OK) return st;
     if (!use || !jsonfile_has(json, "sliding_window")) return OK;
-    if (c->family != FAMILY_QWEN2 && c->family != FAMILY_QWEN3) first = 0;
-    else if ((st = jsonfile_int(json, "max_window_layers", 0, INT32_MAX, &first, where, err)) != OK)
-        return st;
+    if (c->family == FAMILY_QWEN2 || c->family == FAMILY_QWEN3)
+        st = jsonfile_int(json, "max_window_layers", 0, INT32_MAX, &first, where, err);
+    else first = 0;
+    if (st != OK) return st;
     if (first >= c->n_layer) return OK;
     return fail(err, E_UNSUPPORTED, "%s: use_sliding_window: attention over a window is not "
                 "supported", where);
@@ -235,14 +250,17 @@ static status read_no_rope(config *c, const json_t *json, const char *where, err
 static status read_experts(config *c, const json_t *json, const char *where, errtext *err)
 {
     const json_t *dense = json_object_get(json, "mlp_only_layers");
-    const char *key = jsonfile_has(json, "num_experts") ? "num_experts" : "num_local_experts";
+    const char *count = jsonfile_has(json, "num_experts") ? "num_experts" : "num_local_experts";
+    const needed list[] = {
+        { count, 65536, &c->n_expert },
+        { "num_experts_per_tok", 65536, &c->n_expert_used },
+        { "moe_intermediate_size", MAX_WIDTH, &c->d_ff_expert },
+    };
     int step = 1;
     status st;
 
     if (c->family != FAMILY_QWEN3_MOE) return OK;
-    if ((st = need_int(json, key, 65536, &c->n_expert, where, err)) != OK ||
-        (st = need_int(json, "num_experts_per_tok", 65536, &c->n_expert_used, where, err)) != OK ||
-        (st = need_int(json, "moe_intermediate_size", MAX_WIDTH, &c->d_ff_expert, where, err)) != OK ||
+    if ((st = need_ints(json, list, 3, where, err)) != OK ||
         (st = jsonfile_bool(json, "norm_topk_prob", &c->expert_norm, where, err)) != OK ||
         (st = jsonfile_int(json, "decoder_sparse_step", 1, INT32_MAX, &step, where, err)) != OK)
         return st;
@@ -258,31 +276,33 @@ static status read_experts(config *c, const json_t *json, const char *where, err
 static status read_sizes(config *c, const json_t *json, const struct kind *k, const char *where,
                          errtext *err)
 {
+    const needed always[] = {
+        { "num_hidden_layers", CONFIG_MAX_LAYER, &c->n_layer },
+        { "hidden_size", MAX_WIDTH, &c->d_model },
+        { "num_attention_heads", 65536, &c->n_head },
+        { "vocab_size", 1 << 24, &c->n_vocab },
+        { "max_position_embeddings", CONFIG_MAX_CTX, &c->n_ctx },
+    };
+    const needed kv = { "num_key_value_heads", 65536, &c->n_head_kv };
+    const needed ff = { "intermediate_size", MAX_WIDTH, &c->d_ff };
+    const needed head = { "head_dim", 256, &c->d_head };
     double eps = 1e-6;
     status st;
 
-    if ((st = need_int(json, "num_hidden_layers", CONFIG_MAX_LAYER, &c->n_layer, where, err)) != OK ||
-        (st = need_int(json, "hidden_size", MAX_WIDTH, &c->d_model, where, err)) != OK ||
-        (st = need_int(json, "num_attention_heads", 65536, &c->n_head, where, err)) != OK ||
-        (st = need_int(json, "vocab_size", 1 << 24, &c->n_vocab, where, err)) != OK ||
-        (st = need_int(json, "max_position_embeddings", CONFIG_MAX_CTX, &c->n_ctx, where, err)) != OK ||
+    if ((st = need_ints(json, always, sizeof always / sizeof *always, where, err)) != OK ||
         (st = jsonfile_float(json, "rms_norm_eps", 0, 1, &eps, where, err)) != OK ||
         (st = jsonfile_bool(json, "tie_word_embeddings", &c->tied, where, err)) != OK)
         return st;
     c->norm_eps = (float)eps;
 
     c->n_head_kv = c->n_head;
-    if (jsonfile_has(json, "num_key_value_heads") || k->family != FAMILY_LLAMA) {
-        st = need_int(json, "num_key_value_heads", 65536, &c->n_head_kv, where, err);
-        if (st != OK) return st;
-    }
-    if (jsonfile_has(json, "intermediate_size") || k->family != FAMILY_QWEN3_MOE) {
-        st = need_int(json, "intermediate_size", MAX_WIDTH, &c->d_ff, where, err);
-        if (st != OK) return st;
-    }
-    if (jsonfile_has(json, "head_dim")) {
-        st = need_int(json, "head_dim", 256, &c->d_head, where, err);
-        if (st != OK) return st;
+    if (jsonfile_has(json, kv.key) || k->family != FAMILY_LLAMA)
+        st = need_ints(json, &kv, 1, where, err);
+    if (st == OK && (jsonfile_has(json, ff.key) || k->family != FAMILY_QWEN3_MOE))
+        st = need_ints(json, &ff, 1, where, err);
+    if (st != OK) return st;
+    if (jsonfile_has(json, head.key)) {
+        if ((st = need_ints(json, &head, 1, where, err)) != OK) return st;
     } else if (k->family == FAMILY_QWEN3) {
         c->d_head = 128;
     } else if (c->d_model % c->n_head) {
@@ -377,8 +397,8 @@ status hf_config_write(json_t **out, const config *c, const char *torch_dtype, i
     for (size_t i = 0; i < N_KIND; i++)
         if (kinds[i].family == c->family) k = &kinds[i];
     CHECK(k);
-    json = json_pack("{s:[s], s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:i, s:o, s:b, s:s, s:b}",
-                     "architectures", k->architecture, "model_type", k->model_type,
+    json = json_pack("{s:[s], s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:i, s:o, s:b, s:s,"
+                     " s:b}", "architectures", k->architecture, "model_type", k->model_type,
                      "vocab_size", c->n_vocab, "hidden_size", c->d_model,
                      "intermediate_size", c->d_ff ? c->d_ff : c->d_ff_expert,
                      "num_hidden_layers", c->n_layer, "num_attention_heads", c->n_head,
