@@ -75,7 +75,7 @@ REPOS = {
     "t/absolute": one(listing=[lfs("/tmp/evil.gguf", A)]),
     "t/backslash": one(listing=[lfs("a\\..\\evil.gguf", A)]),
     "t/control": one(listing=[lfs("a\x1b[2J.gguf", A)]),
-    "t/odd": one(listing=[lfs("with space Q4_K_M.gguf", A), lfs("$(id).gguf", A),
+    "t/odd": one(listing=[lfs("with space Q8_0.gguf", A), lfs("$(id).gguf", A),
                           lfs("m-Q8_0.gguf", A), git(".gitattributes", b"x")]),
     "t/twice": one(listing=[git("config.json", SMALL), git("tokenizer.json", SMALL),
                             lfs("model-00001-of-00002.safetensors", A),
