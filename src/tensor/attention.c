@@ -48,18 +48,20 @@ int kv_pages(const kv_cache *kv) { return kv->n_page; }
 
 void kv_store(kv_cache *kv, int layer, int page, int slot, const float *k, const float *v)
 {
+    int d = kv->d_head;
+    uint16_t half[d];
+
     CHECK(page >= 0 && page < kv->n_page && slot >= 0 && slot < KV_PAGE);
-    for (int h = 0; h < kv->n_head_kv; h++, k += kv->d_head, v += kv->d_head) {
+    for (int h = 0; h < kv->n_head_kv; h++, k += d, v += d) {
         void *keys = kv_keys(kv, layer, page, h), *values = kv_values(kv, layer, page, h);
 
-        for (int c = 0; c < kv->d_head; c++) {
-            if (kv->type == KV_F16) {
-                ((uint16_t *)keys)[c * KV_PAGE + slot] = f32_to_f16(k[c]);
-                ((uint16_t *)values)[slot * kv->d_pad + c] = f32_to_f16(v[c]);
-            } else {
-                ((float *)keys)[c * KV_PAGE + slot] = k[c];
-                ((float *)values)[slot * kv->d_pad + c] = v[c];
-            }
+        if (kv->type == KV_F16) {
+            dtype_encode_row(DTYPE_F16, v, (uint16_t *)values + slot * kv->d_pad, d);
+            dtype_encode_row(DTYPE_F16, k, half, d);
+            for (int c = 0; c < d; c++) ((uint16_t *)keys)[c * KV_PAGE + slot] = half[c];
+        } else {
+            memcpy((float *)values + slot * kv->d_pad, v, (size_t)d * 4);
+            for (int c = 0; c < d; c++) ((float *)keys)[c * KV_PAGE + slot] = k[c];
         }
     }
 }
