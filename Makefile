@@ -1,6 +1,6 @@
 # make                 build build/*/ponder (linked as ./build/ponder); no network
-# make test [T=rope]   set up, build, run all tests (those whose file holds T)
-# make SAN=1 test      the same under address and undefined-behaviour sanitizers
+# make test [T=rope]   set up, build, run all tests (those whose file holds T),
+#                      plain and under sanitizers, valgrind and short fuzzing
 # make fuzz            every fuzz target for FUZZ_S seconds each (default 60)
 # make demo            set up, fetch a real model, ask it a question
 # make bench-engine    figures against llama.cpp
@@ -24,7 +24,7 @@ TESTS  := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/*/test_*.c))
 HELP   := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
 FUZZ   := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 .SECONDARY:
-.PHONY: all setup test test-bins fuzz demo bench-engine clean
+.PHONY: all setup test test-bins fuzz-bins fuzz demo bench-engine clean
 
 all: $(OUT)/ponder
 	@ln -sf ../$(OUT)/ponder build/ponder
@@ -53,10 +53,10 @@ setup:
 	@tools/setup.sh
 
 test-bins: $(TESTS)
+fuzz-bins: $(FUZZ)
 
 test: setup
-	@$(MAKE) --no-print-directory all test-bins
-	@tests/run.sh $(OUT) "$(T)"
+	@tests/all.sh "$(T)"
 
 fuzz: setup
 	@$(MAKE) --no-print-directory $(FUZZ)
