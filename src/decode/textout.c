@@ -150,10 +150,7 @@ static bool stop_byte(textout *t, char c, bytes *out)
     for (int i = 0; i < s->n; i++) {
         int state = stop_step(&s->items[i], t->state[i], c);
 
-        if (state == s->items[i].len) {
-            if (met < 0 || state > s->items[met].len) met = i;
-            state = s->items[i].border[state - 1];
-        }
+        if (state == s->items[i].len && (met < 0 || state > s->items[met].len)) met = i;
         t->state[i] = (uint16_t)state;
         if (state > keep) keep = state;
     }
@@ -162,6 +159,7 @@ static bool stop_byte(textout *t, char c, bytes *out)
     put(t, s->items[was].text, (size_t)(n_out < n_held ? n_out : n_held), out);
     if (n_out > n_held) put(t, &c, 1, out);
     if (met < 0) return false;
+    memset(t->state, 0, sizeof t->state);
     t->stopped_by = met;
     return true;
 }
@@ -185,7 +183,6 @@ bool textout_add(textout *t, const char *data, size_t len, bytes *out)
         at = plain;
         if (at < len && stop_byte(t, data[at++], out)) {
             put_end(t, out);
-            memset(t->state, 0, sizeof t->state);
             return true;
         }
     }
