@@ -151,7 +151,8 @@ bool split_next(split *p, size_t *start, size_t *end)
 
 /* Names of tokenizer.ggml.pre by what they mean here. The first row of a
  * splitter and nfc is the name written to new files. Rows that share a
- * splitter are those whose published expressions are equal. */
+ * splitter are those whose published expressions are equal. A name says nothing
+ * of normalisation: qwen2 has it from Qwen's own files, its distills likewise. */
 static const split_rule rules[] = {
     { "gpt-2", SPLIT_GPT2, false, false },
     { "phi-2", SPLIT_GPT2, false, false },

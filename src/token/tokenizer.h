@@ -55,16 +55,20 @@ typedef struct vocab_spec {
  * token, merge or id at fault; E_UNSUPPORTED names an unknown model or pre. */
 status tokenizer_new(tokenizer **out, const vocab_spec *spec, errtext *err);
 
-/* Read a Hugging Face tokenizer.json (with tokenizer_config.json beside it, if
- * there, for bos/eos). */
+/* Read a Hugging Face tokenizer.json, and what is there beside it of
+ * tokenizer_config.json and special_tokens_map.json (bos, eos) and
+ * generation_config.json (more ends). E_IO, E_FORMAT with file and offset or
+ * number, E_UNSUPPORTED naming a pipeline that is none of the known ones. */
 status tokenizer_open(tokenizer **out, const char *path, errtext *err);
 void tokenizer_free(tokenizer *t);              /* accepts NULL */
 
 /* Ids of a prompt, appended to *ids (grown by mem_resize, owned by the caller;
- * start with NULL and 0). Bytes that are not UTF-8 are encoded as they are.
- * Only special tokens part the text: the edge of a segment does not. bos is put
- * first when the spec asks for it, *n_id is 0 and the first segment does not
- * start with it already. E_LIMIT above max_ids in all; *n_id is then as it was. */
+ * start with NULL and 0). Only special tokens part the text: the edge of a
+ * segment does not. Bytes that are not UTF-8 are encoded as they are; a byte
+ * that a byte-level vocabulary has no token for is left out. Qwen's text is
+ * brought to NFC first, as in training. bos is put first when the spec asks for
+ * it, *n_id is 0 and the first segment does not start with it already. E_LIMIT
+ * above max_ids in all; *n_id is then as it was. */
 status tokenizer_encode(const tokenizer *t, const segments *in, int max_ids,
                         int32_t **ids, int *n_id, errtext *err);
 
@@ -72,7 +76,8 @@ int tokenizer_size(const tokenizer *t);
 
 /* The bytes an id stands for, decoded (no byte mapping, no U+2581); borrowed
  * for the tokenizer's life. Control tokens give their written form, so callers
- * ask tokenizer_kind before printing. id is in range. */
+ * ask tokenizer_kind before printing. id is in range. The space that
+ * add_space_prefix put before a text is part of its first token. */
 token_text tokenizer_text(const tokenizer *t, int32_t id);
 token_kind tokenizer_kind(const tokenizer *t, int32_t id);
 

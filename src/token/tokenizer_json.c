@@ -376,7 +376,8 @@ static status read_model(reader *r)
 
 /* ---- beginning and end ---- */
 
-/* The token a configuration file names, or -1 when it names none. */
+/* The token a configuration file names, or -1 when it names none. One that is
+ * no token is refused, but for padding, which nothing here ever writes. */
 static status named_id(reader *r, const char *key, int32_t *id)
 {
     const char *name = token_name(r->config, key);
@@ -453,7 +454,7 @@ static status read_special_ids(reader *r)
 
     if ((st = named_id(r, "bos_token", &r->spec.bos)) != OK) return st;
     if ((st = named_id(r, "eos_token", &r->spec.eos)) != OK) return st;
-    if ((st = named_id(r, "pad_token", &r->spec.pad)) != OK) return st;
+    named_id(r, "pad_token", &r->spec.pad);
     if ((st = read_ends(r)) != OK) return st;
     for (size_t i = 0; i < 2 && r->spec.eot < 0; i++) {
         int32_t id = id_of(r, turn_ends[i]);

@@ -477,6 +477,9 @@ START_TEST(bos_and_eos_come_from_the_files_beside)
     t = GOOD(.added = added, .generation = "{\"eos_token_id\":4}");
     ck_assert_int_eq(tokenizer_eos(t), 4);
     tokenizer_free(t);
+    t = GOOD(.config = "{\"pad_token\":\"<nowhere>\"}");
+    ck_assert_int_eq(tokenizer_spec(t)->pad, -1);
+    tokenizer_free(t);
     BAD(E_FORMAT, "bos_token \"<z>\"", .config = "{\"bos_token\":\"<z>\"}");
     BAD(E_FORMAT, "eos_token_id", .generation = "{\"eos_token_id\":3}");
     BAD(E_FORMAT, "eos_token_id", .generation = "{\"eos_token_id\":[0,-1]}");
