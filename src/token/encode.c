@@ -222,7 +222,8 @@ status tokenizer_encode(const tokenizer *t, const segments *in, int max_ids,
     if (in->n == 1) {
         text = in->items[0].text;
     } else {
-        for (int i = 0; i < in->n; i++) bytes_add(&joined, in->items[i].text, in->items[i].len);
+        for (int i = 0; i < in->n; i++)
+            bytes_add(&joined, in->items[i].text, in->items[i].len);
         text = joined.data;
     }
     if (t->spec.add_bos && *n_id == 0 && !starts_with(t, in, t->spec.bos))

@@ -146,8 +146,8 @@ static status count_tokens(reader *r, const json_t *added)
         if (id > top) top = id;
     }
     if (top > MAX_ID || top >= 2 * named + 4096)
-        return fail(r->err, E_FORMAT, "%s: id %lld is out of range, only %lld tokens are named",
-                    r->path, (long long)top, (long long)named);
+        return fail(r->err, E_FORMAT, "%s: id %lld is out of range, only %lld tokens "
+                    "are named", r->path, (long long)top, (long long)named);
     r->spec.n_token = (int)top + 1;
     return OK;
 }
@@ -424,10 +424,12 @@ static status read_template(reader *r)
     int n = flatten(post, "processors", stage);
 
     if (n < 0) return unsupported(r, "post_processor", post);
-    for (int i = 0; i < n; i++)
-        if (type_is(stage[i], "TemplateProcessing")) single = json_object_get(stage[i], "single");
+    for (int i = 0; i < n; i++) {
+        if (type_is(stage[i], "TemplateProcessing"))
+            single = json_object_get(stage[i], "single");
         else if (!type_is(stage[i], "ByteLevel"))
             return unsupported(r, "post_processor", stage[i]);
+    }
     for (size_t i = 0; i < json_array_size(single); i++) {
         const json_t *item = json_array_get(single, i);
         const json_t *token = json_object_get(item, "SpecialToken");

@@ -33,7 +33,8 @@ static tokenizer *open_any(const char *path)
 }
 
 /* Ids without bos, which the reference leaves out. */
-static int encode(const tokenizer *t, const char *text, size_t len, bool trusted, int32_t **ids)
+static int encode(const tokenizer *t, const char *text, size_t len, bool trusted,
+                  int32_t **ids)
 {
     segments s = { 0 };
     errtext err;

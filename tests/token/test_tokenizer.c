@@ -192,7 +192,7 @@ START_TEST(token_text_is_decoded)
     int32_t space, control, wild;
 
     vocab_begin_bytes("gpt-2");
-    space = vocab_add("\xC4\xA0the\xC4\x8A");              /* Gthe then C with dot: space, newline */
+    space = vocab_add("\xC4\xA0the\xC4\x8A");        /* as space and newline are written */
     control = vocab_add_kind("<|\xC4\xA0|>", TOKEN_CONTROL);
     wild = vocab_add("\xE4\xB8\x96");                      /* outside the alphabet: as it is */
     t = vocab_build();
@@ -248,7 +248,8 @@ START_TEST(end_tokens_are_those_named_and_those_known)
     eos = vocab.spec.eos = vocab_add_kind("[END]", TOKEN_CONTROL);
     eot = vocab.spec.eot = vocab_add_kind("[TURN]", TOKEN_NORMAL);
     known = vocab_add_kind("<|im_end|>", TOKEN_CONTROL);
-    vocab_add_kind("<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>", TOKEN_CONTROL);
+    vocab_add_kind("<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>",
+                   TOKEN_CONTROL);
     text = vocab_add_kind("</s>", TOKEN_USER_DEFINED);
     other = vocab_add_kind("<|im_start|>", TOKEN_CONTROL);
     t = vocab_build();
