@@ -70,7 +70,8 @@ int loop_gram(double mean_bytes)
 {
     double gram = mean_bytes > 0 ? LOOP_MAX_GRAM / mean_bytes : LOOP_GRAM;
 
-    return gram < LOOP_GRAM ? LOOP_GRAM : gram > LOOP_MAX_GRAM ? LOOP_MAX_GRAM : (int)gram;
+    if (gram < LOOP_GRAM) return LOOP_GRAM;
+    return gram < LOOP_MAX_GRAM ? (int)gram : LOOP_MAX_GRAM;
 }
 
 static int32_t token_back(const loop *l, uint32_t back)

@@ -38,7 +38,8 @@ static uint64_t states_completed(const marker *m, token_text t)
     return from;
 }
 
-static void fill_completers(marker *m, int n_vocab, token_bytes_fn *bytes, const void *arg)
+static void fill_completers(marker *m, int n_vocab, token_bytes_fn *bytes,
+                            const void *arg)
 {
     int cap = 0;
 

@@ -145,7 +145,8 @@ static status fill_style(phase_style *s, const phase_spec *spec, errtext *err)
         if ((st = marker_init(&s->markers[i], m[i].spec, m[i].field, n, spec->bytes,
                               spec->bytes_arg, err)) != OK)
             return st;
-    if ((st = copy_ids(&s->force_close, &spec->force_close, "force_close", n, err)) != OK ||
+    if ((st = copy_ids(&s->force_close, &spec->force_close, "force_close", n,
+                       err)) != OK ||
         (st = copy_ids(&s->force_open, &spec->force_open, "force_open", n, err)) != OK ||
         (st = copy_ids(&s->wait, &spec->wait, "wait", n, err)) != OK ||
         (st = copy_ids(&s->end, &spec->end, "end", n, err)) != OK)
@@ -224,8 +225,8 @@ status phase_check(const phase_options *o, const phase_style *s, errtext *err)
     status st;
 
     if (o->start != PHASE_ANSWER && o->start != PHASE_THINK)
-        return fail(err, E_ARG, "a sequence starts thinking or answering, not in phase %d",
-                    (int)o->start);
+        return fail(err, E_ARG, "a sequence starts thinking or answering, not in phase "
+                    "%d", (int)o->start);
     if (o->start == PHASE_THINK && !phase_style_thinks(s))
         return fail(err, E_ARG, "this model's style has no thinking to start in");
     if (o->tools && s->markers[TOOL_OPEN].len == 0)
@@ -550,7 +551,8 @@ static bool watched(const phase *p, int i)
     case PHASE_TOOL: return i == TOOL_CLOSE;
     case PHASE_ANSWER:
         if (p->o.constrained) return false;
-        return i == OPEN || (i == CLOSE && p->after_close) || (i == TOOL_OPEN && p->o.tools);
+        return i == OPEN || (i == CLOSE && p->after_close) ||
+               (i == TOOL_OPEN && p->o.tools);
     default: return false;
     }
 }
@@ -687,8 +689,8 @@ static int native_marker(const phase *p, int32_t id)
         return marker_by_id(&m[TOOL_CLOSE]) && id == m[TOOL_CLOSE].id ? TOOL_CLOSE : -1;
     if (marker_by_id(&m[OPEN]) && id == m[OPEN].id) return OPEN;
     if (marker_by_id(&m[CLOSE]) && id == m[CLOSE].id) return CLOSE;
-    if (p->o.tools && marker_by_id(&m[TOOL_OPEN]) && id == m[TOOL_OPEN].id) return TOOL_OPEN;
-    return -1;
+    if (!p->o.tools || !marker_by_id(&m[TOOL_OPEN])) return -1;
+    return id == m[TOOL_OPEN].id ? TOOL_OPEN : -1;
 }
 
 /* A marker that is one token; false: refused. */
@@ -768,7 +770,7 @@ const char *finish_name(finish_reason r)
     static const char *const names[] = {
         [FINISH_NONE] = "none", [FINISH_STOP] = "stop", [FINISH_LENGTH] = "length",
         [FINISH_TOOL_CALLS] = "tool_calls", [FINISH_REPETITION] = "repetition",
-        [FINISH_CANCELLED] = "cancelled",
+        [FINISH_CANCELLED] = "cancelled", [FINISH_ERROR] = "error",
     };
 
     return names[r];

@@ -53,7 +53,8 @@ static status check_range(const char *field, double value, double low, double hi
                           errtext *err)
 {
     if (value >= low && value <= high) return OK;     /* false for NaN, too */
-    return fail(err, E_ARG, "%s is %g; it must be from %g to %g", field, value, low, high);
+    return fail(err, E_ARG, "%s is %g; it must be from %g to %g", field, value, low,
+                high);
 }
 
 static status check_bias(const sampler_options *o, int n_vocab, errtext *err)
@@ -433,7 +434,8 @@ static void gather_nucleus(sampler *s, row *r, float scale, double mass, float l
     for (int i = 0; i <= 2; i++) {
         float t = mass_threshold(r, scale, i < 2 && guess[i] > least ? guess[i] : least);
 
-        if (gather_mass(s, r, scale, t > lowest ? t : lowest) >= mass || t <= lowest) break;
+        if (t < lowest) t = lowest;
+        if (gather_mass(s, r, scale, t) >= mass || t == lowest) break;
     }
 }
 
@@ -441,10 +443,11 @@ static void gather_nucleus(sampler *s, row *r, float scale, double mass, float l
  * masses; returns how many. */
 static int keep_likely(sampler *s, row *r, const sampler_options *o, float scale)
 {
-    float min_mass = o->min_p > 0 ? mass_threshold(r, scale, (double)o->min_p) : -INFINITY;
+    float lowest = -INFINITY;
     double mass = INFINITY;
     int n, kept = 0;
 
+    if (o->min_p > 0) lowest = mass_threshold(r, scale, (double)o->min_p);
     if (o->top_k > 0 && o->top_k < s->n_vocab) {
         gather_mass(s, r, scale, count_threshold(s, r->group_max, o->top_k));
         n = select_prefix(s->candidates, s->n_candidate, o->top_k, INFINITY);
@@ -455,10 +458,10 @@ static int keep_likely(sampler *s, row *r, const sampler_options *o, float scale
         }
     } else if (o->top_p < 1) {
         mass = (double)o->top_p * row_sum(s, r, scale);
-        gather_nucleus(s, r, scale, mass, min_mass);
+        gather_nucleus(s, r, scale, mass, lowest);
         n = s->n_candidate;
     } else {
-        gather_mass(s, r, scale, min_mass);
+        gather_mass(s, r, scale, lowest);
         n = s->n_candidate;
     }
     if (o->top_p < 1) n = select_prefix(s->candidates, n, INT_MAX, mass);

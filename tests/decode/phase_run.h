@@ -99,7 +99,8 @@ static inline void collect(run *r, const phase_output *out)
 
         if (piece->channel == CHANNEL_REASONING)
             bytes_add(&r->reasoning, piece->data, piece->len);
-        if (piece->channel == CHANNEL_ANSWER) bytes_add(&r->answer, piece->data, piece->len);
+        if (piece->channel == CHANNEL_ANSWER)
+            bytes_add(&r->answer, piece->data, piece->len);
         if (piece->channel == CHANNEL_TOOL) {
             bytes_add_char(&r->calls, '[');
             bytes_add(&r->calls, piece->data, piece->len);

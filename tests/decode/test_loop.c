@@ -61,6 +61,11 @@ static void never_fires(const char *what, const char *text)
                   fires(text, true, LIMIT));
 }
 
+static int32_t token(uint64_t seed, int i, int n_vocab)
+{
+    return (int32_t)(rng_u64(seed, 1, (uint64_t)i) % (uint64_t)n_vocab);
+}
+
 START_TEST(exact_cycles_fire_soon_after_the_third_time)
 {
     static const int periods[] = { 1, 2, 3, 5, 6, 7, 20, 50, 137, 400, 1000, 2000 };
@@ -71,10 +76,9 @@ START_TEST(exact_cycles_fire_soon_after_the_third_time)
             loop *l = loop_new(LOOP_GRAM);
 
             for (int i = 0; i < lead; i++)
-                ck_assert(!loop_add(l, (int32_t)(rng_u64(1, 1, (uint64_t)i) % 50000), LIMIT));
+                ck_assert(!loop_add(l, token(1, i, 50000), LIMIT));
             for (int i = 0; at < 0 && i < 20000; i++)
-                if (loop_add(l, (int32_t)(rng_u64(2, 1, (uint64_t)(i % p)) % 50000), LIMIT))
-                    at = i + 1;
+                if (loop_add(l, token(2, i % p, 50000), LIMIT)) at = i + 1;
             ck_assert_msg(at > 0 && at <= 2 * p + LIMIT + 30, "period %d: %d", p, at);
             loop_free(l);
         }
@@ -136,7 +140,7 @@ START_TEST(one_copy_of_a_long_passage_is_not_a_loop)
 
     for (int copy = 0; copy < 2; copy++)
         for (int i = 0; i < 1500; i++)
-            ck_assert(!loop_add(l, (int32_t)(rng_u64(4, 1, (uint64_t)i) % 50000), LIMIT));
+            ck_assert(!loop_add(l, token(4, i, 50000), LIMIT));
     loop_free(l);
 }
 END_TEST
@@ -147,8 +151,7 @@ START_TEST(random_tokens_are_not_a_loop)
         loop *l = loop_new(LOOP_GRAM);
 
         for (int i = 0; i < 30000; i++)
-            ck_assert(!loop_add(l, (int32_t)(rng_u64(5, (uint64_t)n_vocab, (uint64_t)i) %
-                                             (uint64_t)n_vocab), LIMIT));
+            ck_assert(!loop_add(l, token(5, i, n_vocab), LIMIT));
         loop_free(l);
     }
 }
@@ -182,20 +185,23 @@ START_TEST(tables_are_not_loops)
     bytes text = { 0 };
 
     for (int a = 1; a <= 12; a++) {
-        for (int b = 1; b <= 12; b++) bytes_add_format(&text, "%d x %d = %d\n", a, b, a * b);
+        for (int b = 1; b <= 12; b++)
+            bytes_add_format(&text, "%d x %d = %d\n", a, b, a * b);
         bytes_add_string(&text, "\n");
     }
     never_fires("a multiplication table", text.data);
     bytes_clear(&text);
     bytes_add_string(&text, "| A | B | C | D | E | out |\n|---|---|---|---|---|---|\n");
     for (int i = 0; i < 32; i++) {
-        for (int b = 4; b >= 0; b--) bytes_add_format(&text, "| %c ", i >> b & 1 ? 'T' : 'F');
+        for (int b = 4; b >= 0; b--)
+            bytes_add_format(&text, "| %c ", i >> b & 1 ? 'T' : 'F');
         bytes_add_format(&text, "| %c |\n", (i ^ i >> 2) & 1 ? 'T' : 'F');
     }
     never_fires("a truth table", text.data);
     bytes_clear(&text);
     for (int i = 0; i < 60; i++)
-        bytes_add_format(&text, "| %s | %d | %d.%02d |\n", i % 3 ? "north" : "south", 2000 + i,
+        bytes_add_format(&text, "| %s | %d | %d.%02d |\n",
+                         i % 3 ? "north" : "south", 2000 + i,
                          (int)(rng_u64(7, 1, (uint64_t)i) % 100),
                          (int)(rng_u64(7, 2, (uint64_t)i) % 100));
     never_fires("a table of numbers", text.data);
@@ -215,8 +221,9 @@ START_TEST(records_and_code_are_not_loops)
     bytes text = { 0 };
 
     for (int i = 0; i < 100; i++)
-        bytes_add_format(&text, "{\"id\": %d, \"name\": \"user%d\", \"age\": %d, \"city\": \"%s\"},\n",
-                         i, i * 31 % 97, 20 + i * 7 % 50, i % 2 ? "Paris" : "Rome");
+        bytes_add_format(&text, "{\"id\": %d, \"name\": \"user%d\", \"age\": %d, "
+                         "\"city\": \"%s\"},\n", i, i * 31 % 97, 20 + i * 7 % 50,
+                         i % 2 ? "Paris" : "Rome");
     never_fires("records", text.data);
     bytes_clear(&text);
     for (int i = 0; i < 60; i++)
@@ -224,8 +231,8 @@ START_TEST(records_and_code_are_not_loops)
     never_fires("a chain of conditions", text.data);
     bytes_clear(&text);
     for (int i = 0; i < 40; i++)
-        bytes_add_format(&text, "def get_%c%d(self):\n    return self._%c%d\n\n", 'a' + i % 26, i,
-                         'a' + i % 26, i);
+        bytes_add_format(&text, "def get_%c%d(self):\n    return self._%c%d\n\n",
+                         'a' + i % 26, i, 'a' + i % 26, i);
     never_fires("accessors", text.data);
     bytes_clear(&text);
     for (int i = 0; i < 64; i++) {
@@ -249,7 +256,8 @@ START_TEST(a_search_with_few_words_is_not_a_loop)
         int b = 1 + (int)(rng_u64(9, 2, (uint64_t)i) % 30);
         int c = 1 + (int)(rng_u64(9, 3, (uint64_t)i) % 12);
 
-        bytes_add_format(&text, "%d*%d=%d, %d-%d=%d: 30-; ", a, b, a * b, a * b, c, a * b - c);
+        bytes_add_format(&text, "%d*%d=%d, %d-%d=%d: 30-; ", a, b, a * b, a * b, c,
+                         a * b - c);
     }
     never_fires("a search", text.data);
     bytes_fini(&text);

@@ -785,10 +785,17 @@ START_TEST(a_prompt_says_where_it_leaves_off)
     ck_assert_int_eq(FROM(T_OPEN, 'x', T_EOS, 'y'), PHASE_ANSWER);
     ck_assert_int_eq(FROM('x'), PHASE_ANSWER);
     ck_assert_int_eq(phase_from_prompt(s, NULL, 0), PHASE_ANSWER);
-    ck_assert_int_eq(phase_from_prompt(b, (const int32_t[]){ T_OPEN_TEXT }, 1), PHASE_ANSWER);
+    ck_assert_int_eq(phase_from_prompt(b, open_text, 1), PHASE_ANSWER);
 #undef FROM
     phase_style_free(s);
     phase_style_free(b);
+}
+END_TEST
+
+START_TEST(every_finish_reason_has_a_name)
+{
+    for (int r = FINISH_NONE; r <= FINISH_ERROR; r++)
+        ck_assert_int_gt(strlen(finish_name((finish_reason)r)), 3);
 }
 END_TEST
 
@@ -910,7 +917,8 @@ int main(void)
         a_spelt_closer_is_followed_by_opener_and_wait,
         in_a_constrained_answer_bytes_are_not_searched, what_is_held_at_the_end_comes_out,
         a_loop_in_thinking_closes_it, a_loop_in_an_answer_or_a_call_ends_it,
-        a_prompt_says_where_it_leaves_off, a_style_without_thinking_shows_everything,
+        a_prompt_says_where_it_leaves_off, every_finish_reason_has_a_name,
+        a_style_without_thinking_shows_everything,
         options_out_of_range_are_named, styles_that_contradict_themselves_are_refused,
     };
     Suite *suite = suite_create("phase");

@@ -106,7 +106,8 @@ static void check_distribution(const float *x, int n, const sampler_options *o,
     for (int i = 0; i < n; i++) {
         double mean = n_draw * want[i], sd = sqrt(mean * (1 - want[i]));
 
-        if (want[i] == 0 && margin > 1e-6) ck_assert_msg(count[i] == 0, "token %d was cut", i);
+        if (want[i] == 0 && margin > 1e-6)
+            ck_assert_msg(count[i] == 0, "token %d was cut", i);
         ck_assert_msg(fabs(count[i] - mean) <= 6 * sd + 3, "token %d: %d, want %g", i,
                       count[i], mean);
         if (mean < 1) rare += want[i], n_rare += count[i];
