@@ -211,7 +211,7 @@ static status read_rope(config *c, const json_t *json, const struct kind *k, con
     if (strcmp(type, "linear"))
         return fail(err, E_UNSUPPORTED, "%s: rope_type: %.40s is not supported (default, linear "
                     "and llama3 are)", at, type);
-    if ((st = jsonfile_float(rope, "factor", 1e-3, 1e6, &factor, at, err)) != OK) return st;
+    if ((st = jsonfile_float(rope, "factor", 1e-3, 1e9, &factor, at, err)) != OK) return st;
     if (factor == 0) return fail(err, E_FORMAT, "%s: factor: missing", at);
     for (int i = 0; i < c->d_head / 2; i++) c->rope_factors[i] = (float)factor;
     return OK;
