@@ -54,6 +54,8 @@ struct engine {
     pages *pages;
     workspace *ws;
     sampler **samplers;      /* one a thread */
+    uint64_t *allowed;       /* ids that are tokens; NULL when all rows are: some
+                              * vocabularies are padded to a round number */
     int n_ctx, max_row, max_live, n_vocab;
 
     session **items;         /* by arrival; done ones stay until freed */
@@ -113,6 +115,10 @@ status engine_new(engine **out, const model *m, const tokenizer *t, pool *thread
     e->ws = workspace_new(m, e->max_row, e->max_live);
     e->samplers = mem_array((size_t)pool_threads(threads), sizeof *e->samplers);
     for (int i = 0; i < pool_threads(threads); i++) e->samplers[i] = sampler_new(c->n_vocab);
+    if (tokenizer_size(t) < c->n_vocab) {
+        e->allowed = mem_array(((size_t)c->n_vocab + 63) / 64, sizeof *e->allowed);
+        for (int i = 0; i < tokenizer_size(t); i++) e->allowed[i / 64] |= 1ull << (i % 64);
+    }
     e->ids = mem_array((size_t)e->max_row, sizeof *e->ids);
     e->out = mem_array((size_t)e->max_row, sizeof *e->out);
     e->runs = mem_array((size_t)e->max_row, sizeof *e->runs);
@@ -129,6 +135,7 @@ void engine_free(engine *e)
     while (e->n) session_free(e->items[e->n - 1]);
     for (int i = 0; i < pool_threads(e->threads); i++) sampler_free(e->samplers[i]);
     mem_free(e->samplers);
+    mem_free(e->allowed);
     workspace_free(e->ws);
     pages_free(e->pages);
     kv_free(e->kv);
@@ -506,6 +513,7 @@ static void draw_item(void *arg, int item, int thread)
         .logits = e->logits + (size_t)item * (size_t)e->n_vocab,
         .options = &s->options,
         .tally = s->tallied ? &s->tally : NULL,
+        .allowed = e->allowed,
         .banned = s->step.banned,
         .n_banned = s->step.n_banned,
         .forced = -1,
