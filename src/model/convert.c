@@ -16,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/cpu.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "model/gguf.h"
 #include "model/hf.h"
 #include "model/internal.h"
@@ -514,12 +515,19 @@ static const char *torch_dtype(const convert *c)
 
 static status put_tokenizer(const convert *c, const vocab_spec *v, const char *dir, errtext *err)
 {
+    const char *chat = c->w->chat_template;
+    size_t n_chat = chat ? strlen(chat) : 0, n_good = chat ? utf8_valid_prefix(chat, n_chat) : 0;
     json_t *json, *ends;
-    status st = hf_tokenizer_write(&json, v, c->w->path, err);
+    status st;
+
+    if (n_good < n_chat)
+        return fail(err, E_FORMAT, "%s: chat template: byte %zu is not UTF-8", c->w->path,
+                    n_good);
+    st = hf_tokenizer_write(&json, v, c->w->path, err);
 
     if (st == OK) st = put_json(dir, "tokenizer.json", json, err);
     if (st == OK) {
-        json = hf_tokenizer_config(v, c->w->config.n_ctx, c->w->chat_template);
+        json = hf_tokenizer_config(v, c->w->config.n_ctx, chat);
         st = put_json(dir, "tokenizer_config.json", json, err);
     }
     if (st != OK || v->eos < 0) return st;
@@ -645,7 +653,7 @@ static status open_source(convert *c, const char *src, errtext *err)
     }
     if (!stat(src, &info) && S_ISDIR(info.st_mode)) c->kind = FROM_FOLDER;
     else if (ends_with(src, ".bin"))
-        return fail(err, E_ARG, "%s: a llama2.c checkpoint needs its tokenizer.bin beside it",
+        return fail(err, E_ARG, "%s: a llama2.c checkpoint needs its tokenizer file (--tokenizer)",
                     src);
     return weights_open(&c->w, src, err);
 }

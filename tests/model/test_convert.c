@@ -879,6 +879,23 @@ START_TEST(metadata_is_copied_but_for_the_files_own)
 }
 END_TEST
 
+START_TEST(template_that_is_not_utf8_stays_out_of_json)
+{
+    bytes b;
+    char *spot;
+
+    convert(fixture("qwen3"), at("m.gguf"), &as_is);
+    b = read_file(at("m.gguf"));
+    spot = memmem(b.data, b.len, "{% for m in", 11);
+    ck_assert(spot != NULL);
+    spot[4] = '\xff';
+    write_file(at("m.gguf"), &b);
+    refuses(at("m.gguf"), at("out"), &as_is, E_FORMAT, "chat template: byte 4 ");
+    ck_assert(!file_exists(at("out")) && !file_exists(at("out.tmp")));
+    bytes_fini(&b);
+}
+END_TEST
+
 START_TEST(split_set_becomes_one_file)
 {
     weights *a, *b;
@@ -962,7 +979,7 @@ END_TEST
 START_TEST(stories_need_their_tokenizer)
 {
     if (!stories_there()) return;
-    refuses(STORIES "stories260K.bin", at("s.gguf"), &as_is, E_ARG, "tokenizer.bin");
+    refuses(STORIES "stories260K.bin", at("s.gguf"), &as_is, E_ARG, "tokenizer file");
 }
 END_TEST
 
@@ -1081,6 +1098,7 @@ int main(void)
     tcase_add_test(tc, folder_of_a_killed_run_is_replaced);
     tcase_add_test(tc, full_disk_is_an_error_and_leaves_nothing);
     tcase_add_test(tc, metadata_is_copied_but_for_the_files_own);
+    tcase_add_test(tc, template_that_is_not_utf8_stays_out_of_json);
     tcase_add_test(tc, split_set_becomes_one_file);
     tcase_add_test(tc, stories_convert);
     tcase_add_test(tc, stories_need_their_tokenizer);
