@@ -6,10 +6,13 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#define PONDER_VERSION "0.1.0"
+
 enum {
     EXIT_FINE = 0,
     EXIT_TROUBLE = 1,        /* it was tried and did not work */
     EXIT_USAGE = 2,          /* the command line makes no sense */
+    EXIT_INTERRUPTED = 130,  /* ended by Ctrl-C, as shells count it */
 };
 
 int cli_ask(int argc, char **argv);

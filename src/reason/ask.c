@@ -26,7 +26,6 @@ typedef struct voice {
     bool holding;
     chat_call *calls;
     int n_call;
-    int n_token;
     bool ended;
 } voice;
 
@@ -125,9 +124,14 @@ void ask_cancel(ask_job *j)
 static void tell(voice *v, ask_kind kind, const char *text, size_t len, const chat_call *call,
                  const sample *token)
 {
-    const ask_event event = { kind, v->i, v->n_token, text, len, call, token };
+    phase_report r;
+    ask_event event = { kind, v->i, 0, 0, text, len, call, token };
 
-    if (v->job->on_event && !v->job->on_event(v->job->arg, &event)) ask_cancel(v->job);
+    if (!v->job->on_event) return;
+    r = session_get_usage(v->session).report;
+    event.n_token = r.n_total;
+    event.n_reasoning = r.n_think + r.n_marker;
+    if (!v->job->on_event(v->job->arg, &event)) ask_cancel(v->job);
 }
 
 static void add_answer(voice *v, const char *text, size_t len, const sample *token)
@@ -183,7 +187,6 @@ static void hear(void *arg, const session_event *e)
 {
     voice *v = arg;
 
-    if (e->id >= 0) v->n_token++;
     switch (e->channel) {
     case CHANNEL_REASONING:
         bytes_add(&v->reasoning, e->text, e->len);
@@ -358,8 +361,10 @@ static void take_sample(voice *v, ask_sample *s)
     s->n_call = v->n_call;
     v->calls = NULL;
     v->n_call = 0;
-    s->final = ask_extract_final(s->text, s->text_len);
     s->finish = session_finish(v->session);
+    /* What is cut off in the middle has not come to an answer yet: its last
+     * number would be one of a calculation. */
+    if (s->finish == FINISH_STOP) s->final = ask_extract_final(s->text, s->text_len);
     /* What the phases took for a call may be none, and the other way round. */
     if (s->finish == FINISH_TOOL_CALLS && !s->n_call) s->finish = FINISH_STOP;
     if (s->finish == FINISH_STOP && s->n_call) s->finish = FINISH_TOOL_CALLS;
