@@ -8,16 +8,17 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-question=${1:-A train covers 60 km in 45 minutes. What is its speed in km per hour?}
-budget=256        # thinking tokens
+question=${1:-Tom has 3 apples and buys 4 more. How many apples does he have now?}
 limit_s=120
 
 [ -x build/ponder ] || { echo "demo: build/ponder is missing (run make)" >&2; exit 2; }
 model=$(tools/fetch_smollm2.sh)
 
-echo "\$ build/ponder ask --model $model --budget $budget \"$question\""
+# Temperature 0 shows the same text every time. Thinking goes to standard error.
+echo "\$ build/ponder ask --model $model --temperature 0 --budget 256 \"$question\""
 echo
 rc=0
-timeout "$limit_s" build/ponder ask --model "$model" --budget "$budget" "$question" || rc=$?
+timeout "$limit_s" build/ponder ask --model "$model" --temperature 0 --budget 256 "$question" ||
+    rc=$?
 [ "$rc" != 124 ] || echo "demo: stopped after $limit_s s" >&2
 exit "$rc"
