@@ -52,7 +52,7 @@ The peer's settings (each figure is measured with whichever is fastest):
   --kv split|unified           one cache per sequence or one for all
   --ubatch N                   rows in one physical batch (default 512)
   --load auto|mmap|none        how the file is read
-  --lib DIR                    the folder with libllama.so (default: the wheel's)
+  --lib DIR                    the folder with libllama.so (default: the clang build)
   --verbose                    the engine's own log on standard error
 """
 
@@ -96,8 +96,6 @@ def memory_mib(field):
 def binding_load(lib_dir):
     """The package's plain ctypes declarations, without its __init__ (which pulls
     in numpy and the whole high-level interface and would count as memory)."""
-    if lib_dir:
-        os.environ["LLAMA_CPP_LIB_PATH"] = os.path.abspath(lib_dir)
     for path in sys.path:
         home = os.path.join(path, "llama_cpp")
         if os.path.isfile(os.path.join(home, "llama_cpp.py")):
@@ -107,8 +105,9 @@ def binding_load(lib_dir):
     package = types.ModuleType("llama_cpp")
     package.__path__ = [home]
     sys.modules["llama_cpp"] = package
+    folder = os.path.abspath(lib_dir or os.path.join(home, "..", "..", "lib-clang"))
+    os.environ["LLAMA_CPP_LIB_PATH"] = folder
     import llama_cpp.llama_cpp as binding
-    folder = os.environ.get("LLAMA_CPP_LIB_PATH", os.path.join(home, "lib"))
     base = ctypes.CDLL(os.path.join(folder, "libggml-base.so"))
     cpu = ctypes.CDLL(os.path.join(folder, "libggml-cpu.so"))
     return binding, base, cpu
