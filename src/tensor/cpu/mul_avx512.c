@@ -87,8 +87,8 @@ LEVEL_AVX512 void mul_f32_avx512(const matrix *m, int panel0, int panel1,
 /* BF16: the arithmetic of TDPBF16PS in vector instructions. */
 
 INLINE_AVX512 void bf16_block(const matrix *m, int panel, int n_panel,
-                              const uint16_t *x, int n_block, int rows,
-                              float *out, int ld_out)
+                              const uint16_t *x, int n_block, int stride,
+                              int rows, float *out, int ld_out)
 {
     const __m512i high = _mm512_set1_epi32((int)0xFFFF0000u);
     __m512 acc[8];
@@ -100,7 +100,7 @@ INLINE_AVX512 void bf16_block(const matrix *m, int panel, int n_panel,
         for (int p = 0; p < n_panel; p++) {
             const uint8_t *w = m->data + (size_t)(panel + p) * m->panel_bytes +
                                (size_t)b * BLOCK * PANEL * 2;
-            const uint16_t *xb = x + (size_t)b * (size_t)rows * BLOCK;
+            const uint16_t *xb = x + (size_t)b * (size_t)stride * BLOCK;
             __m512 even[8], odd[8];
 
             UNROLL
@@ -135,24 +135,23 @@ INLINE_AVX512 void bf16_block(const matrix *m, int panel, int n_panel,
             store_lanes(m, panel + p, out + (size_t)r * (size_t)ld_out, acc[p * rows + r]);
 }
 
-/* One call of CALL(panels, rows) for the rows of tile t, both constants, so
- * that accumulators stay in registers; n is 4 or 2 only beside 1 or 2 rows. */
-#define BY_ROWS(in, t, n, CALL)                  \
-    switch (input_tile_rows(in, t)) {            \
-    case 1:                                      \
-        if (n == 4) CALL(4, 1);                  \
-        else CALL(1, 1);                         \
-        break;                                   \
-    case 2:                                      \
-        if (n == 2) CALL(2, 2);                  \
-        else CALL(1, 2);                         \
-        break;                                   \
-    case 3: CALL(1, 3); break;                   \
-    case 4: CALL(1, 4); break;                   \
-    case 5: CALL(1, 5); break;                   \
-    case 6: CALL(1, 6); break;                   \
-    case 7: CALL(1, 7); break;                   \
-    default: CALL(1, 8); break;                  \
+/* CALL(panels, rows, first row) for the rows of tile t in groups of 8, 4, 2 and
+ * 1: constants, so that accumulators stay in registers. n is the panels side by
+ * side, 4 or 2 only when the input has 1 or 2 rows. */
+#define BY_ROWS(in, t, n, CALL)                                                \
+    for (int row = 0, left = input_tile_rows(in, t); left;) {                  \
+        if (left >= 8) { CALL(1, 8); row += 8; left -= 8; }                    \
+        else if (left >= 4) { CALL(1, 4); row += 4; left -= 4; }               \
+        else if (left >= 2) {                                                  \
+            if (n == 2) CALL(2, 2);                                            \
+            else CALL(1, 2);                                                   \
+            row += 2;                                                          \
+            left -= 2;                                                         \
+        } else {                                                               \
+            if (n == 4) CALL(4, 1);                                            \
+            else CALL(1, 1);                                                   \
+            left = 0;                                                          \
+        }                                                                      \
     }
 
 static int panels_side_by_side(const matrix_input *in, int panel, int panel1)
@@ -175,7 +174,9 @@ LEVEL_AVX512 void mul_bf16_avx512(const matrix *m, int panel0, int panel1,
                                                (size_t)in->n_block * BLOCK;
             float *y = out + (size_t)t * (size_t)in->tile * (size_t)ld_out;
 
-#define BF16_TILE(P, R) bf16_block(m, p, P, x, in->n_block, R, y, ld_out)
+#define BF16_TILE(P, R)                                                        \
+    bf16_block(m, p, P, x + row * BLOCK, in->n_block, input_tile_rows(in, t), R, \
+               y + (size_t)row * (size_t)ld_out, ld_out)
             BY_ROWS(in, t, n, BF16_TILE)
 #undef BF16_TILE
         }
@@ -213,7 +214,7 @@ INLINE_AVX512 __m512i broadcast4(const int8_t *x)
 
 /* n_panel panels by `rows` rows, n_panel * rows at most 8. */
 INLINE_AVX512 void quant_block(const matrix *m, int panel, int n_panel,
-                               const matrix_input *in, int tile, int rows,
+                               const matrix_input *in, int tile, int row, int rows,
                                float *out, int ld_out, int bits, int zero, int mins,
                                int wide, int sub)
 {
@@ -221,16 +222,17 @@ INLINE_AVX512 void quant_block(const matrix *m, int panel, int n_panel,
     const size_t scale_bytes = (size_t)PANEL * (wide ? 4 : 2) * (size_t)sub;
     const size_t pair_bytes = 2 * (quant_bytes + scale_bytes * (size_t)(1 + mins));
     const size_t base = (size_t)tile * (size_t)in->tile * (size_t)in->n_block;
-    const int8_t *x = in->q + base * BLOCK;
-    const float *d = in->d + base, *xs = in->xs + base;
-    const int32_t *sum = in->sum + 2 * base;
+    const int stride = input_tile_rows(in, tile);
+    const int8_t *x = in->q + (base + (size_t)row) * BLOCK;
+    const float *d = in->d + base + row, *xs = in->xs + base + row;
+    const int32_t *sum = in->sum + 2 * base + row;
     const uint8_t *w0 = m->data + (size_t)panel * m->panel_bytes;
     __m512 acc[8];
 
     UNROLL
     for (int i = 0; i < rows * n_panel; i++) acc[i] = _mm512_setzero_ps();
-    for (int b = 0; b < in->n_block; b++, x += rows * BLOCK, d += rows, xs += rows,
-             sum += 2 * rows) {
+    for (int b = 0; b < in->n_block; b++, x += stride * BLOCK, d += stride,
+             xs += stride, sum += 2 * stride) {
         UNROLL
         for (int p = 0; p < n_panel; p++) {
             const uint8_t *pair = w0 + (size_t)p * m->panel_bytes + (size_t)(b / 2) * pair_bytes;
@@ -242,9 +244,9 @@ INLINE_AVX512 void quant_block(const matrix *m, int panel, int n_panel,
             for (int r = 0; r < rows; r++) {
                 if (sub == 2) {
                     dot[r] = _mm512_set1_epi32(-zero * sum[r]);
-                    dot2[r] = _mm512_set1_epi32(-zero * sum[rows + r]);
+                    dot2[r] = _mm512_set1_epi32(-zero * sum[stride + r]);
                 } else {
-                    dot[r] = _mm512_set1_epi32(-zero * (sum[r] + sum[rows + r]));
+                    dot[r] = _mm512_set1_epi32(-zero * (sum[r] + sum[stride + r]));
                 }
             }
             UNROLL
@@ -294,7 +296,8 @@ INLINE_AVX512 void quant_panels(const matrix *m, int panel0, int panel1,
             float *y = out + (size_t)t * (size_t)in->tile * (size_t)ld_out;
 
 #define QUANT_TILE(P, R) \
-    quant_block(m, p, P, in, t, R, y, ld_out, bits, zero, mins, wide, sub)
+    quant_block(m, p, P, in, t, row, R, y + (size_t)row * (size_t)ld_out, ld_out, bits, \
+                zero, mins, wide, sub)
             BY_ROWS(in, t, n, QUANT_TILE)
 #undef QUANT_TILE
         }

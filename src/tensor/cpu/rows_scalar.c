@@ -1,4 +1,5 @@
 /* rows_scalar.c - row operations and attention at this level. */
+#define VEC_PLAIN_LOOPS
 #include "tensor/cpu/rows.h"
 
 #include <math.h>
