@@ -5,6 +5,7 @@
 set -u
 out=$1
 filter=${2:-}
+export PONDER_BIN="$out/ponder"      # what the tests of cli/ run
 passed=0
 failed=0
 for bin in $(find "$out/tests" -type f -name 'test_*' -perm -u+x | sort); do

@@ -119,7 +119,12 @@ static void send_message(talk *t, const bytes *text)
         }
         ask_answer_fini(&a);
     }
-    process_release_interrupt();
+    if (line_reader_terminal(t->lines)) {
+        process_ignore_interrupt();
+    } else {
+        process_release_interrupt();
+        t->quit = process_interrupted;
+    }
 }
 
 /* ----------------------------------------------------------------- commands */
@@ -396,10 +401,14 @@ static int run(talk *t)
     history_path(&history);
     t->lines = line_reader_new(history.data);
     bytes_fini(&history);
-    if (line_reader_terminal(t->lines))
+    if (line_reader_terminal(t->lines)) {
+        process_ignore_interrupt();
         say(t, "%s; /help lists the commands", t->path.data);
+        converse(t);
+        return EXIT_FINE;
+    }
     converse(t);
-    if (line_reader_terminal(t->lines)) return EXIT_FINE;
+    if (process_interrupted) return EXIT_INTERRUPTED;
     return t->failed || fflush(stdout) || ferror(stdout) ? EXIT_TROUBLE : EXIT_FINE;
 }
 

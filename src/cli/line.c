@@ -1,12 +1,14 @@
 /* line.c - lines from a person, by libedit.
  *
  * libedit's own signal handling would end the program on Ctrl-C, so bytes are
- * read here, where an interrupted read can be told from the end of input. */
+ * read here. */
 #include "cli/line.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <histedit.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,16 +31,30 @@ struct line_reader {
     bool dropped;            /* Ctrl-C while a line was typed */
 };
 
-static volatile sig_atomic_t interrupted;
+/* Ctrl-C comes through a pipe: the signal may be handled on any thread and at
+ * any moment, and only a descriptor cannot be missed between looking and
+ * waiting. */
+static int bell[2] = { -1, -1 };
 
 static void on_interrupt(int sig)
 {
+    int kept = errno;
+
     (void)sig;
-    interrupted = 1;
+    if (write(bell[1], "", 1) < 0) errno = kept;     /* full: it rings already */
+    errno = kept;
 }
 
-/* One character for libedit. Ctrl-C gives up the line; other signals (the
- * window was resized) do not. */
+static bool bell_rings(void)
+{
+    char c[64];
+    bool rings = false;
+
+    while (read(bell[0], c, sizeof c) > 0) rings = true;
+    return rings;
+}
+
+/* One character for libedit. */
 static int read_char(EditLine *edit, wchar_t *out)
 {
     mbstate_t state = { 0 };
@@ -46,16 +62,21 @@ static int read_char(EditLine *edit, wchar_t *out)
 
     el_get(edit, EL_CLIENTDATA, &r);
     for (;;) {
+        struct pollfd p[2] = { { .fd = STDIN_FILENO, .events = POLLIN },
+                               { .fd = bell[0], .events = POLLIN } };
         char c;
-        ssize_t n = read(STDIN_FILENO, &c, 1);
+        ssize_t n;
         size_t used;
 
-        if (n == 0) return 0;
-        if (n < 0 && errno == EINTR && !interrupted) continue;
-        if (n < 0) {
-            r->dropped = interrupted;
-            return interrupted ? -1 : 0;
+        if (poll(p, 2, -1) < 0) continue;    /* another signal */
+        if (p[1].revents && bell_rings()) {
+            r->dropped = true;
+            return -1;
         }
+        if (!p[0].revents) continue;
+        n = read(STDIN_FILENO, &c, 1);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return 0;
         used = mbrtowc(out, &c, 1, &state);
         if (used == (size_t)-2) continue;
         if (used == (size_t)-1) {            /* not a character of this locale */
@@ -80,7 +101,10 @@ line_reader *line_reader_new(const char *history_path)
     HistEvent event;
 
     r->terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-    if (!r->terminal) return r;
+    if (!r->terminal || (bell[0] < 0 && pipe2(bell, O_CLOEXEC | O_NONBLOCK))) {
+        r->terminal = false;
+        return r;
+    }
     if (!setlocale(LC_CTYPE, "") || MB_CUR_MAX == 1) setlocale(LC_CTYPE, "C.UTF-8");
     r->edit = el_init("ponder", stdin, stdout, stderr);
     r->history = history_init();
@@ -126,7 +150,7 @@ static line_end read_plain(bytes *out)
 
 line_end line_read(line_reader *r, const char *prompt, bytes *out)
 {
-    struct sigaction action = { .sa_handler = on_interrupt }, before;
+    struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = SA_RESTART }, before;
     const char *text;
     int n = 0;
 
@@ -134,8 +158,11 @@ line_end line_read(line_reader *r, const char *prompt, bytes *out)
     if (!r->terminal) return read_plain(out);
     r->prompt = prompt;
     r->dropped = false;
-    interrupted = 0;
+    bell_rings();                    /* what rang between two lines is over */
     sigaction(SIGINT, &action, &before);
+    /* Before the prompt is shown, not after: what is typed at its sight must not
+     * meet a terminal that still cooks. */
+    el_set(r->edit, EL_PREP_TERM, 1);
     text = el_gets(r->edit, &n);
     sigaction(SIGINT, &before, NULL);
     if (r->dropped) {

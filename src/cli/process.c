@@ -60,10 +60,17 @@ static void on_interrupt(int sig)
 
 void process_catch_interrupt(void)
 {
-    struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
+    /* Restart: a write to a slow terminal is not to lose its text. */
+    struct sigaction action = { .sa_handler = on_interrupt,
+                                .sa_flags = (int)SA_RESETHAND | SA_RESTART };
 
     process_interrupted = 0;
     sigaction(SIGINT, &action, NULL);
+}
+
+void process_ignore_interrupt(void)
+{
+    signal(SIGINT, SIG_IGN);
 }
 
 void process_release_interrupt(void)

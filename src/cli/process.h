@@ -14,8 +14,14 @@ void process_begin(void);
 double process_age_s(void);
 
 /* From now on the first Ctrl-C sets the flag, and the second ends the program
- * as ever. Between answers chat lets go, so that Ctrl-C is its own again. */
+ * as ever. */
 void process_catch_interrupt(void);
+
+/* From now on Ctrl-C does nothing: one that was meant for an answer and came
+ * just after its end must not take the conversation with it. */
+void process_ignore_interrupt(void);
+
+/* From now on Ctrl-C ends the program, as ever. */
 void process_release_interrupt(void);
 extern volatile sig_atomic_t process_interrupted;
 

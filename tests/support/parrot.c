@@ -95,7 +95,9 @@ static void write_output(parrot *p, gguf_writer *w, const parrot_word *words, in
 
         for (int v = 0; v < n; v++) out[v * n + t] = 0;
         out[p->ids[next] * n + t] = 1;
-        if (words[i].other) out[p->ids[words[i].other] * n + t] = 1;
+        if (words[i].other > 0) out[p->ids[words[i].other] * n + t] = 1;
+        for (int k = 0; words[i].other == PARROT_ANY && k < n_word; k++)
+            out[p->ids[k] * n + t] = 1;
     }
     /* The norm makes the one of a one-hot row sqrt(n): sure at any temperature. */
     for (int i = 0; i < n * n; i++) out[i] *= 10;

@@ -7,9 +7,12 @@
 #ifndef TESTS_PARROT_H
 #define TESTS_PARROT_H
 
+#define PARROT_ANY (-1)
+
 /* One token of the script. Special forms (<|im_end|>, ...) are the control
  * tokens of that name. Word i is followed by word i + 1, the last by itself;
- * where `other` is not 0, word `other` follows half of the time instead. */
+ * where `other` is not 0, word `other` follows half of the time instead, and
+ * with PARROT_ANY any word may follow, each as often. */
 typedef struct parrot_word {
     const char *text;
     int other;
