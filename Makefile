@@ -44,10 +44,16 @@ $(OUT)/tests/%: tests/%.c $(HELP) $(OUT)/libponder.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLC) -o $@ $< $(HELP) $(OUT)/libponder.a $(shell pkg-config --libs check) $(LIBS)
 
-build/fuzz/%: tests/fuzz/%.c $(filter-out src/cli/%,$(SRC))
+FUZZC   := clang $(filter-out -MMD -MP -O2,$(ALLC)) -MMD -MP -O1 \
+           -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+FUZZOBJ := $(patsubst src/%.c,build/fuzz/obj/%.o,$(filter-out src/cli/%,$(SRC)))
+
+build/fuzz/obj/%.o: src/%.c
 	@mkdir -p $(@D)
-	clang $(filter-out -MMD -MP,$(ALLC)) -g -O1 -fsanitize=fuzzer,address,undefined \
-	  -fno-sanitize-recover=undefined -o $@ $^ $(LIBS)
+	$(FUZZC) -c -o $@ $<
+
+build/fuzz/%: tests/fuzz/%.c $(FUZZOBJ)
+	$(FUZZC) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
 setup:
 	@tools/setup.sh
@@ -73,4 +79,4 @@ bench-engine: setup
 clean:
 	rm -rf build
 
--include $(OBJ:.o=.d) $(TESTS:=.d) $(HELP:.o=.d)
+-include $(OBJ:.o=.d) $(TESTS:=.d) $(HELP:.o=.d) $(FUZZOBJ:.o=.d)

@@ -7,7 +7,7 @@
 
 /* Before a loop over accumulators whose count is constant once inlined: they
  * only stay in registers when it is unrolled, and -O2 alone does not. */
-#if defined(__SANITIZE_ADDRESS__) || defined(VEC_PLAIN_LOOPS)
+#if defined(__SANITIZE_ADDRESS__) || defined(__clang__) || defined(VEC_PLAIN_LOOPS)
 #define UNROLL           /* checks on every access make unrolled code endless */
 #else
 #define UNROLL _Pragma("GCC unroll 16")
