@@ -23,9 +23,9 @@
 
 /* How long a model may think. On every model it is a budget of tokens, kept by
  * the decoder, so it has an effect on those whose template knows no effort and
- * those that would think for ever. Each level is four times the one before; the word problems of grade
- * school take a few hundred tokens of thought, those of competitions some
- * thousands. */
+ * those that would think for ever. Each level is four times the one before; the
+ * word problems of grade school take a few hundred tokens of thought, those of
+ * competitions some thousands. */
 typedef enum effort {
     EFFORT_NONE,             /* 0: does not think */
     EFFORT_MINIMAL,          /* 64 */
