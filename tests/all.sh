@@ -34,7 +34,9 @@ stage "tests under sanitizers" tests/run.sh build/san1 "$filter"
 if [ -z "$filter" ]; then
     stage "valgrind" tests/valgrind.sh build/san0/ponder
     $make fuzz-bins || exit 1
-    stage "fuzzing, $fuzz_s s each" tests/fuzz/run.sh "$fuzz_s" build/fuzz/fuzz_*
+    targets=$(for f in tests/fuzz/fuzz_*.c; do echo "build/fuzz/$(basename "$f" .c)"; done)
+    # shellcheck disable=SC2086
+    stage "fuzzing, $fuzz_s s each" tests/fuzz/run.sh "$fuzz_s" $targets
 fi
 echo "$total_passed passed, $total_failed failed"
 [ "$total_failed" = 0 ] && [ "$total_passed" -gt 0 ]

@@ -18,7 +18,6 @@ model=$(tools/fetch_smollm2.sh)
 echo "\$ build/ponder ask --model $model --temperature 0 --budget 256 \"$question\""
 echo
 rc=0
-timeout "$limit_s" build/ponder ask --model "$model" --temperature 0 --budget 256 "$question" ||
-    rc=$?
+timeout "$limit_s" build/ponder ask --model "$model" --temperature 0 --budget 256 "$question" </dev/null || rc=$?
 [ "$rc" != 124 ] || echo "demo: stopped after $limit_s s" >&2
 exit "$rc"
