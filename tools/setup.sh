@@ -3,7 +3,7 @@
 # are missing here. Asks nothing; does nothing when all are there.
 set -eu
 want="gcc make pkg-config libjansson-dev libcurl4-openssl-dev libedit-dev libsodium-dev libutf8proc-dev check
-clang libclang-rt-14-dev valgrind python3 python3-pip python3-venv unzip ca-certificates"
+clang libclang-rt-14-dev valgrind libc6-dbg python3 python3-pip python3-venv unzip ca-certificates"
 missing=""
 for p in $want; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"

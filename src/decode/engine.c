@@ -552,6 +552,7 @@ static void take_draw(engine *e, int item)
 
         if (e->drawn[item].id < 0) {
             phase_end(s->phase, FINISH_ERROR, &shown);
+            show(s, &shown, -1, false, NULL);
             finish_session(s, FINISH_ERROR);
             return;
         }
