@@ -44,7 +44,6 @@ void kv_free(kv_cache *kv)
 }
 
 size_t kv_page_bytes(const kv_cache *kv) { return kv->page_bytes; }
-int kv_pages(const kv_cache *kv) { return kv->n_page; }
 
 void kv_store(kv_cache *kv, int layer, int page, int slot, const float *k, const float *v)
 {
@@ -64,12 +63,6 @@ void kv_store(kv_cache *kv, int layer, int page, int slot, const float *k, const
             for (int c = 0; c < d; c++) ((float *)keys)[c * KV_PAGE + slot] = k[c];
         }
     }
-}
-
-void kv_copy_page(kv_cache *kv, int from, int to)
-{
-    memcpy(kv->data + (size_t)to * kv->page_bytes, kv->data + (size_t)from * kv->page_bytes,
-           kv->page_bytes);
 }
 
 struct attend_call {
@@ -139,7 +132,7 @@ static void grow_work(kv_cache *kv, int n_thread, size_t floats)
 
 #define SCORE_BYTES (256 << 10)      /* of an item's scores: half of a small L2 */
 
-void attention(pool *threads, const kv_cache *kv, int layer, const attend_run *runs,
+void attention(pool *threads, kv_cache *kv, int layer, const attend_run *runs,
                int n_run, const float *q, int n_head, float *out)
 {
     struct attend_call c = { .kv = kv, .layer = layer, .n_head = n_head, .runs = runs,
@@ -158,7 +151,7 @@ void attention(pool *threads, const kv_cache *kv, int layer, const attend_run *r
     row_bytes = (size_t)longest * (size_t)group * 4;
     c.rows = (int)(SCORE_BYTES / row_bytes);
     c.rows = c.rows < 1 ? 1 : c.rows > ATTEND_ROWS ? ATTEND_ROWS : c.rows;
-    grow_work((kv_cache *)kv, pool_threads(threads),
+    grow_work(kv, pool_threads(threads),
               (size_t)(c.rows * group) * (size_t)(longest + kv->d_pad) +
                   (size_t)kv->d_pad * KV_PAGE);
     for (int i = 0; i < n_run; i++) n_item += run_items(&c, &runs[i]);

@@ -24,12 +24,9 @@ typedef struct kv_cache kv_cache;
 kv_cache *kv_new(kv_type type, int n_layer, int n_head_kv, int d_head, int n_page);
 void kv_free(kv_cache *kv);                     /* accepts NULL */
 size_t kv_page_bytes(const kv_cache *kv);
-int kv_pages(const kv_cache *kv);
 
 /* Store key and value, [n_head_kv * d_head] f32 each, of one position. */
 void kv_store(kv_cache *kv, int layer, int page, int slot, const float *k, const float *v);
-
-void kv_copy_page(kv_cache *kv, int from, int to);
 
 /* Consecutive positions of one sequence whose queries are to be answered; the
  * keys of positions up to first_pos + n_row - 1 are stored. */
@@ -41,8 +38,9 @@ typedef struct attend_run {
 } attend_run;
 
 /* out[r] = softmax(q[r] K^T / sqrt(d_head)) V per head, [n_head * d_head] a
- * row; query head h reads key head h / (n_head / n_head_kv). */
-void attention(pool *threads, const kv_cache *kv, int layer, const attend_run *runs,
+ * row; query head h reads key head h / (n_head / n_head_kv). The cache lends its
+ * scratch memory, so calls on one cache do not overlap. */
+void attention(pool *threads, kv_cache *kv, int layer, const attend_run *runs,
                int n_run, const float *q, int n_head, float *out);
 
 #endif

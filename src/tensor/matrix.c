@@ -375,11 +375,6 @@ void matrix_input_free(matrix_input *in)
     mem_free(in);
 }
 
-input_kind matrix_input_get_kind(const matrix_input *in)
-{
-    return in->kind;
-}
-
 void matrix_input_begin(matrix_input *in, int n_row, int n_in)
 {
     int amx = tensor_level() == CPU_AMX && n_row > AMX_MIN_ROWS && in->kind != INPUT_F32;

@@ -52,7 +52,6 @@ typedef struct matrix_input matrix_input;
 
 matrix_input *matrix_input_new(input_kind kind, int max_row, int max_in);
 void matrix_input_free(matrix_input *in);
-input_kind matrix_input_get_kind(const matrix_input *in);
 
 /* Begin n_row rows of n_in elements (within the bounds of _new), then store
  * them; n_in is a multiple of 32 unless the kind is INPUT_F32. Calls that
