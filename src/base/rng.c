@@ -49,3 +49,28 @@ double rng_normal(uint64_t seed, uint64_t stream, uint64_t counter)
     v = (double)(((uint64_t)r[3] << 32 | r[2]) >> 11) * 0x1p-53;
     return sqrt(-2.0 * log(u)) * cos(2.0 * M_PI * v);
 }
+
+uint64_t rng_below(rng *r, uint64_t n)
+{
+    uint64_t reject = (UINT64_MAX % n + 1) % n;  /* values above it would favour low ones */
+    uint64_t x;
+
+    do x = rng_u64(r->seed, r->stream, r->counter++);
+    while (x > UINT64_MAX - reject);
+    return x % n;
+}
+
+int rng_between(rng *r, int low, int high)
+{
+    return low + (int)rng_below(r, (uint64_t)((int64_t)high - low + 1));
+}
+
+void rng_shuffle(rng *r, int *x, int n)
+{
+    for (int i = n - 1; i > 0; i--) {
+        int j = (int)rng_below(r, (uint64_t)i + 1), t = x[i];
+
+        x[i] = x[j];
+        x[j] = t;
+    }
+}

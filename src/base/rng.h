@@ -17,4 +17,20 @@ double rng_uniform(uint64_t seed, uint64_t stream, uint64_t counter);
 /* Standard normal by Box-Muller. */
 double rng_normal(uint64_t seed, uint64_t stream, uint64_t counter);
 
+/* A place in a stream, for code that draws one number after another. */
+typedef struct rng {
+    uint64_t seed;
+    uint64_t stream;
+    uint64_t counter;
+} rng;
+
+/* Uniform in 0 .. n-1, n at least 1, without bias; moves on by one or more. */
+uint64_t rng_below(rng *r, uint64_t n);
+
+/* Uniform in low .. high, both included. */
+int rng_between(rng *r, int low, int high);
+
+/* Shuffle n ints (Fisher and Yates). */
+void rng_shuffle(rng *r, int *x, int n);
+
 #endif
