@@ -8,8 +8,8 @@ SAN    ?= 0
 CFLAGS ?= -O2 -g
 FUZZ_S ?= 60
 OUT    := build/san$(SAN)
-ROOMS  := base tensor token model decode reason cli
-PKGS   := jansson libcurl libedit libsodium libutf8proc
+ROOMS  := base tensor token tasks store model decode reason serve train cli
+PKGS   := jansson libcurl libedit libmicrohttpd libsodium libutf8proc sqlite3
 ALLC   := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow $(CFLAGS) -Isrc -Itests -MMD -MP \
           -ffp-contract=off -fno-math-errno -pthread $(shell pkg-config --cflags $(PKGS))
 LIBS   := -pthread $(shell pkg-config --libs $(PKGS)) -lm

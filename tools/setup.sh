@@ -2,7 +2,8 @@
 # Install the Debian packages that building, testing and the demo need and that
 # are missing here. Asks nothing; does nothing when all are there.
 set -eu
-want="gcc make pkg-config libjansson-dev libcurl4-openssl-dev libedit-dev libsodium-dev libutf8proc-dev check
+want="gcc make pkg-config libjansson-dev libcurl4-openssl-dev libedit-dev libsodium-dev libutf8proc-dev
+libmicrohttpd-dev libsqlite3-dev check
 clang libclang-rt-14-dev valgrind libc6-dbg python3 python3-pip python3-venv unzip ca-certificates"
 missing=""
 for p in $want; do
