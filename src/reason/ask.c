@@ -89,7 +89,7 @@ static status encode_prompt(reasoner *r, const ask_request *q, int32_t **ids, in
                             bool *think_open, errtext *err)
 {
     const render_options o = {
-        .thinking = budget_of(q) > 0, .add_generation_prompt = !q->continue_last,
+        .thinking = budget_of(q) > 0, .effort = q->effort, .add_generation_prompt = !q->continue_last,
         .continue_last = q->continue_last, .date = q->date,
     };
     segments s = { 0 };

@@ -21,21 +21,11 @@
 
 /* -------------------------------------------------------------------- effort */
 
-/* How long a model may think. On every model it is a budget of tokens, kept by
- * the decoder, so it has an effect on those whose template knows no effort and
- * those that would think for ever. Each level is four times the one before; the
- * word problems of grade school take a few hundred tokens of thought, those of
- * competitions some thousands. */
-typedef enum effort {
-    EFFORT_NONE,             /* 0: does not think */
-    EFFORT_MINIMAL,          /* 64 */
-    EFFORT_LOW,              /* 256 */
-    EFFORT_MEDIUM,           /* 1024, the default */
-    EFFORT_HIGH,             /* 4096 */
-    EFFORT_XHIGH,            /* 16384 */
-} effort;
-
-#define EFFORT_N (EFFORT_XHIGH + 1)
+/* On every model effort is a budget of tokens, kept by the decoder, so it has an
+ * effect on those whose template knows no effort and those that would think for
+ * ever: none 0, minimal 64, low 256, medium 1024 (the default), high 4096, xhigh
+ * 16384. The word problems of grade school take a few hundred tokens of thought,
+ * those of competitions some thousands. */
 
 const char *effort_name(effort e);               /* "none", "minimal", ... */
 bool effort_parse(const char *name, effort *out);

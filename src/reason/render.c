@@ -11,6 +11,7 @@ static const char *const names[RENDER_N_FAMILY] = {
     [RENDER_QWEN3_THINKING] = "qwen3-thinking", [RENDER_SMOLLM3] = "smollm3",
     [RENDER_SMOLLM3_EDIT] = "smollm3-edit", [RENDER_LLAMA3] = "llama3",
     [RENDER_LLAMA31] = "llama3.1", [RENDER_R1] = "r1",
+    [RENDER_NANO] = "ponder",
 };
 
 const char *render_family_name(render_family f)
@@ -53,6 +54,9 @@ status render_chat(render_family f, const chat *c, const render_options *options
     case RENDER_R1:
         st = render_r1(&job, err);
         break;
+    case RENDER_NANO:
+        st = render_nano(&job, err);
+        break;
     default:
         CHECK(!"a family of render.h");
         return E_ARG;
@@ -80,6 +84,9 @@ static const think_style style_smollm3 = {       /* its template ends a thought 
 static const think_style style_preopened = {
     true, true, "<think>", "</think>", THINK_OPEN, THINK_CLOSE, forms_native,
 };
+static const think_style style_nano = {
+    true, true, "<think>", "</think>", "<think>", "</think>", forms_native,
+};
 static const think_style style_taught = {
     false, true, "<think>", "</think>", THINK_OPEN, THINK_CLOSE, forms_text,
 };
@@ -93,6 +100,8 @@ const think_style *render_think_style(render_family f)
         return &style_smollm3;
     case RENDER_QWEN3_THINKING: case RENDER_R1:
         return &style_preopened;
+    case RENDER_NANO:
+        return &style_nano;
     default:
         return &style_taught;
     }
@@ -133,6 +142,8 @@ static bool by_template(const char *text, render_family *out, const char **warni
     if (has(text, "<｜User｜>") && has(text, "<｜Assistant｜>")) {
         *out = RENDER_R1;        /* V3 and later write other turns with these marks */
         if (!has(text, "is_output_first") || !has(text, "</think>")) *warning = relative;
+    } else if (has(text, "<|assistant|>") && has(text, "<|medium|>")) {
+        *out = RENDER_NANO;
     } else if (has(text, "<|start_header_id|>")) {
         *out = has(text, "Cutting Knowledge Date") ? RENDER_LLAMA31 : RENDER_LLAMA3;
         if (has(text, "<function=") || (*out == RENDER_LLAMA3 && strlen(text) > 1500))
@@ -193,7 +204,8 @@ render_family render_recognise(const char *chat_template, const tokenizer *t,
                    "ChatML written as plain text is used, and answers will suffer";
         return RENDER_CHATML;
     }
-    mark = f == RENDER_R1 ? "<｜User｜>"
+    mark = f == RENDER_NANO ? "<|assistant|>"
+         : f == RENDER_R1 ? "<｜User｜>"
          : f == RENDER_LLAMA3 || f == RENDER_LLAMA31 ? "<|start_header_id|>" : "<|im_start|>";
     if (t && tokenizer_special(t, mark) < 0)
         *warning = "the tokenizer lacks the turn marks of the model's chat template; they are "

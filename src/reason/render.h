@@ -33,9 +33,10 @@ typedef enum render_family {
     RENDER_LLAMA3,           /* 3.0: no system prompt of its own, no tools */
     RENDER_LLAMA31,          /* 3.1, 3.2 and 3.3 */
     RENDER_R1,               /* DeepSeek-R1 and its distills */
+    RENDER_NANO,             /* trained by this program from nothing */
 } render_family;
 
-#define RENDER_N_FAMILY (RENDER_R1 + 1)
+#define RENDER_N_FAMILY (RENDER_NANO + 1)
 
 /* A calendar day, for templates that state it. year 0: none given; Llama then
  * writes its own default and SmolLM3 leaves the line out. */
@@ -43,8 +44,22 @@ typedef struct render_date {
     int year, month, day;        /* month and day from 1 */
 } render_date;
 
+/* How long a model may think (ask.h says how many tokens). Only the templates of
+ * models that were taught to scale their thinking write it down. */
+typedef enum effort {
+    EFFORT_NONE,             /* does not think; where thinking is on: unsaid */
+    EFFORT_MINIMAL,
+    EFFORT_LOW,
+    EFFORT_MEDIUM,
+    EFFORT_HIGH,
+    EFFORT_XHIGH,
+} effort;
+
+#define EFFORT_N (EFFORT_XHIGH + 1)
+
 typedef struct render_options {
     bool thinking;
+    effort effort;               /* of the thinking */
     bool add_generation_prompt;  /* end with the opening of an assistant turn */
     bool continue_last;          /* the last message is an assistant's, cut off:
                                   * leave its turn open. With reasoning and no
@@ -73,6 +88,9 @@ status render_chat(render_family f, const chat *c, const render_options *options
  * by the special tokens its tokenizer knows (t may be NULL). *warning is NULL
  * or a line for the user: the template is unknown and ChatML stands in, or the
  * tokenizer lacks the marks. Static text. */
+/* The template a RENDER_NANO model carries, for programs that run Jinja. */
+extern const char nano_template[];
+
 render_family render_recognise(const char *chat_template, const tokenizer *t,
                                const char **warning);
 const char *render_family_name(render_family f);

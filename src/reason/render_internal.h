@@ -93,5 +93,6 @@ status render_qwen(render_job *job, errtext *err);
 status render_smollm3(render_job *job, errtext *err);
 status render_llama(render_job *job, errtext *err);
 status render_r1(render_job *job, errtext *err);
+status render_nano(render_job *job, errtext *err);
 
 #endif
