@@ -332,6 +332,11 @@ void ask_free(ask_job *j)
     mem_free(j);
 }
 
+const session *ask_session(const ask_job *j, int i_sample)
+{
+    return j->voices[i_sample].session;
+}
+
 /* ------------------------------------------------------------------- answer */
 
 static char *take_text(bytes *b, size_t *len)

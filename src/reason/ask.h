@@ -55,6 +55,8 @@ void reasoner_close(reasoner *r);                /* accepts NULL */
 engine *reasoner_engine(reasoner *r);
 const tokenizer *reasoner_tokenizer(const reasoner *r);
 const model *reasoner_model(const reasoner *r);
+model *reasoner_model_mutable(reasoner *r);      /* for a trainer, between two passes */
+pool *reasoner_pool(reasoner *r);
 render_family reasoner_family(const reasoner *r);
 int reasoner_threads(const reasoner *r);
 
@@ -185,6 +187,9 @@ bool ask_poll(ask_job *j);                       /* true once all samples have e
 void ask_cancel(ask_job *j);                     /* ends them at the next step */
 void ask_take(ask_job *j, ask_answer *out);      /* after ask_poll said true; once */
 void ask_free(ask_job *j);                       /* at any time; accepts NULL */
+
+/* The session of a sample, for whoever needs its ids. Borrowed from the job. */
+const session *ask_session(const ask_job *j, int i_sample);
 
 /* The final answer inside an answer's text, for voting: the last complete
  * \boxed{...}, else what follows the last "#### ", else what follows the last

@@ -240,5 +240,7 @@ void reasoner_close(reasoner *r)
 engine *reasoner_engine(reasoner *r) { return r->engine; }
 const tokenizer *reasoner_tokenizer(const reasoner *r) { return r->tokenizer; }
 const model *reasoner_model(const reasoner *r) { return r->model; }
+model *reasoner_model_mutable(reasoner *r) { return r->model; }
+pool *reasoner_pool(reasoner *r) { return r->threads; }
 render_family reasoner_family(const reasoner *r) { return r->family; }
 int reasoner_threads(const reasoner *r) { return pool_threads(r->threads); }
