@@ -13,7 +13,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "decode/logits.h"
+#include "tensor/logits.h"
 
 typedef struct candidate {
     uint64_t rank;               /* value bits in ascending order, then ~id */

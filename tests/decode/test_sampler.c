@@ -11,7 +11,7 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "decode/logits.h"
+#include "tensor/logits.h"
 
 #define MAX_VOCAB 5000
 

@@ -1,5 +1,5 @@
 /* test_logits.c - the row passes: values against libm, bits across widths. */
-#include "decode/logits.h"
+#include "tensor/logits.h"
 
 #include <check.h>
 #include <float.h>
@@ -190,6 +190,43 @@ START_TEST(log_probs_are_the_softmax_at_temperature)
 }
 END_TEST
 
+START_TEST(weights_and_entropy_are_those_of_the_softmax)
+{
+    for (int i = 0; i < N_LENGTH; i++) {
+        int n = lengths[i];
+        float *x = make_row(n, 9, 4), *first = NULL;
+        logits_norm norm = logits_normalise(CPU_SCALAR, x, n, 0.7f);
+        double entropy = 0, worst = 0;
+
+        for (int k = 0; k < n; k++) {
+            double log_p = (double)logits_log_prob(&norm, x[k]);
+
+            entropy -= exp(log_p) * log_p;
+        }
+        for (int level = CPU_SCALAR; level <= (int)cpu_detect(); level++) {
+            float *y = mem_copy(x, (size_t)n * sizeof *x);
+
+            ck_assert_double_le(fabs(logits_entropy((cpu_level)level, x, n, &norm) - entropy),
+                                2e-5 * (1 + entropy));
+            logits_weigh((cpu_level)level, y, n, &norm, -3);
+            for (int k = 0; k < n; k++) {
+                double want = -3 * exp((double)logits_log_prob(&norm, x[k]));
+
+                worst = fmax(worst, fabs(want - (double)y[k]) / fabs(want));
+            }
+            if (!first) first = y;
+            else {
+                ck_assert_int_eq(memcmp(first, y, (size_t)n * sizeof *y), 0);
+                mem_free(y);
+            }
+        }
+        ck_assert_msg(worst < 1e-5, "a weight of %d is off by %g", n, worst);
+        mem_free(first);
+        mem_free(x);
+    }
+}
+END_TEST
+
 START_TEST(the_coldest_temperature_stays_finite)
 {
     const float x[3] = { 1, 3, 2 };
@@ -216,6 +253,7 @@ int main(void)
     tcase_add_test(tc, scan_finds_the_maximum_of_every_lane);
     tcase_add_test(tc, scan_sees_every_value_that_is_not_finite);
     tcase_add_test(tc, log_probs_are_the_softmax_at_temperature);
+    tcase_add_test(tc, weights_and_entropy_are_those_of_the_softmax);
     tcase_add_test(tc, the_coldest_temperature_stays_finite);
     suite_add_tcase(suite, tc);
     srunner_run_all(sr, CK_NORMAL);

@@ -6,8 +6,8 @@
  * of a block, then across blocks, always in that order, and exp and log are
  * our own; so scalar, AVX2 and AVX-512 give identical sums, and neither the
  * batch nor the C library can change a token or a log-prob (invariant 1). */
-#ifndef DECODE_LOGITS_H
-#define DECODE_LOGITS_H
+#ifndef TENSOR_LOGITS_H
+#define TENSOR_LOGITS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -64,5 +64,12 @@ static inline float logits_log_prob(const logits_norm *norm, float x)
 {
     return (float)((double)((x - norm->max) * norm->scale) - norm->log_sum);
 }
+
+/* x[i] = factor * p[i], p the distribution that norm describes; in place, for
+ * its gradient. */
+void logits_weigh(cpu_level level, float *x, int n, const logits_norm *norm, float factor);
+
+/* Entropy of that distribution, in nats. */
+double logits_entropy(cpu_level level, const float *x, int n, const logits_norm *norm);
 
 #endif

@@ -4,8 +4,8 @@
  * (any processor), 8 (AVX2) and 16 floats (AVX-512). Every lane does the same
  * IEEE operations in the same order whatever the width, provided the compiler
  * does not fuse a multiply into an add: the build passes -ffp-contract=off,
- * and tests/decode/test_logits.c compares the bits. */
-#include "decode/logits.h"
+ * and tests/tensor/test_logits.c compares the bits. */
+#include "tensor/logits.h"
 
 #include <float.h>
 #include <math.h>
@@ -65,18 +65,18 @@ double logits_log(double x)
 #define WIDTH 4
 #define TARGET
 #define NAME(x) x##_base
-#include "decode/logits_width.h"
+#include "tensor/logits_width.h"
 
 #if defined(__x86_64__)
 #define WIDTH 8
 #define TARGET __attribute__((target("avx2")))
 #define NAME(x) x##_avx2
-#include "decode/logits_width.h"
+#include "tensor/logits_width.h"
 
 #define WIDTH 16
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 #define NAME(x) x##_avx512
-#include "decode/logits_width.h"
+#include "tensor/logits_width.h"
 #endif
 
 static bool scan_level(cpu_level level, const float *x, int n_block, float *group_max)
@@ -98,6 +98,29 @@ static double exp_sum_level(cpu_level level, const float *x, int n_block, float 
 #endif
     (void)level;
     return exp_sum_base(x, n_block, max, scale, block_sum);
+}
+
+static void weigh_level(cpu_level level, float *x, int n_vector, float max, float scale,
+                        float factor)
+{
+#if defined(__x86_64__)
+    if (level >= CPU_AVX512) weigh_avx512(x, n_vector, max, scale, factor);
+    else if (level >= CPU_AVX2) weigh_avx2(x, n_vector, max, scale, factor);
+    else
+#endif
+        weigh_base(x, n_vector, max, scale, factor);
+    (void)level;
+}
+
+static double mean_sum_level(cpu_level level, const float *x, int n_vector, float max,
+                             float scale)
+{
+#if defined(__x86_64__)
+    if (level >= CPU_AVX512) return mean_sum_avx512(x, n_vector, max, scale);
+    if (level >= CPU_AVX2) return mean_sum_avx2(x, n_vector, max, scale);
+#endif
+    (void)level;
+    return mean_sum_base(x, n_vector, max, scale);
 }
 
 /* The last, partial block, filled up with -inf: no maximum and nothing to a
@@ -173,4 +196,35 @@ logits_norm logits_normalise(cpu_level level, const float *x, int n, float tempe
     }
     norm.log_sum = logits_log(logits_exp_sum(level, x, n, norm.max, norm.scale, NULL));
     return norm;
+}
+
+void logits_weigh(cpu_level level, float *x, int n, const logits_norm *norm, float factor)
+{
+    int n_vector = n / LOGITS_LANES, left = n % LOGITS_LANES;
+    float tail[LOGITS_LANES] = { 0 };
+
+    factor = (float)((double)factor / exp(norm->log_sum));
+    weigh_level(level, x, n_vector, norm->max, norm->scale, factor);
+    if (!left) return;
+    x += n - left;
+    memcpy(tail, x, (size_t)left * sizeof *x);
+    weigh_level(level, tail, 1, norm->max, norm->scale, factor);
+    memcpy(x, tail, (size_t)left * sizeof *x);
+}
+
+double logits_entropy(cpu_level level, const float *x, int n, const logits_norm *norm)
+{
+    double sum = 0;
+
+    for (int at = 0; at < n; at += LOGITS_BLOCK) {
+        int here = n - at < LOGITS_BLOCK ? n - at : LOGITS_BLOCK, left = here % LOGITS_LANES;
+        float tail[LOGITS_LANES];
+
+        sum += mean_sum_level(level, x + at, here / LOGITS_LANES, norm->max, norm->scale);
+        if (!left) continue;
+        for (int i = 0; i < LOGITS_LANES; i++)
+            tail[i] = i < left ? x[at + here - left + i] : -INFINITY;
+        sum += mean_sum_level(level, tail, 1, norm->max, norm->scale);
+    }
+    return norm->log_sum - sum / exp(norm->log_sum);
 }

@@ -47,9 +47,24 @@ TARGET static bool NAME(scan)(const float *x, int n_block, float *group_max)
     return true;
 }
 
+/* The operations of logits_exp, in its order. */
+INLINE NAME(lanes) NAME(exp_vector)(NAME(lanes) v)
+{
+    NAME(lanes) t, n, r, p;
+    NAME(lanes_bits) bits;
+
+    t = v * LOG2_E + ROUNDER;
+    n = t - ROUNDER;
+    r = v - n * LN2_HIGH;
+    r = r - n * LN2_LOW;
+    p = EXP_POLYNOMIAL(r);
+    bits = (NAME(lanes_bits))p + (((NAME(lanes_bits))t - ROUNDER_BITS) << 23);
+    bits &= (NAME(lanes_bits))(v >= EXP_LOWEST);
+    return (NAME(lanes))bits;
+}
+
 /* A block's sum: down each lane in f32, then lane 0 to 15 in f64. A lane adds
- * 64 values, so the f32 rounding stays near 1e-6 of the sum. The operations
- * are those of logits_exp, in its order. */
+ * 64 values, so the f32 rounding stays near 1e-6 of the sum. */
 TARGET static double NAME(exp_sum)(const float *x, int n_block, float max, float scale,
                                    double *block_sum)
 {
@@ -62,20 +77,10 @@ TARGET static double NAME(exp_sum)(const float *x, int n_block, float max, float
             NAME(lanes) sum = { 0 };
 
             for (int j = column; j < LOGITS_BLOCK; j += LOGITS_LANES) {
-                NAME(lanes) v, t, n, r, p;
-                NAME(lanes_bits) bits;
+                NAME(lanes) v;
 
                 memcpy(&v, x + j, sizeof v);
-                v = (v - max) * scale;
-                t = v * LOG2_E + ROUNDER;
-                n = t - ROUNDER;
-                r = v - n * LN2_HIGH;
-                r = r - n * LN2_LOW;
-                p = EXP_POLYNOMIAL(r);
-                bits = (NAME(lanes_bits))p +
-                       (((NAME(lanes_bits))t - ROUNDER_BITS) << 23);
-                bits &= (NAME(lanes_bits))(v >= EXP_LOWEST);
-                sum += (NAME(lanes))bits;
+                sum += NAME(exp_vector)((v - max) * scale);
             }
             for (int l = 0; l < WIDTH; l++) total += (double)sum[l];
         }
@@ -83,6 +88,40 @@ TARGET static double NAME(exp_sum)(const float *x, int n_block, float max, float
         row_sum += total;
     }
     return row_sum;
+}
+
+/* n_vector runs of 16: x = factor * exp((x - max) * scale). */
+TARGET static void NAME(weigh)(float *x, int n_vector, float max, float scale, float factor)
+{
+    for (int j = 0; j < n_vector * LOGITS_LANES; j += WIDTH) {
+        NAME(lanes) v;
+
+        memcpy(&v, x + j, sizeof v);
+        v = NAME(exp_vector)((v - max) * scale) * factor;
+        memcpy(x + j, &v, sizeof v);
+    }
+}
+
+/* Sum of v * exp(v), v = (x - max) * scale, over at most a block. Terms too
+ * small for exp count as 0, also that of -inf. */
+TARGET static double NAME(mean_sum)(const float *x, int n_vector, float max, float scale)
+{
+    double total = 0;
+
+    for (int column = 0; column < LOGITS_LANES; column += WIDTH) {
+        NAME(lanes) sum = { 0 };
+
+        for (int j = column; j < n_vector * LOGITS_LANES; j += LOGITS_LANES) {
+            NAME(lanes) v;
+
+            memcpy(&v, x + j, sizeof v);
+            v = (v - max) * scale;
+            v = (NAME(lanes))((NAME(lanes_bits))v & (NAME(lanes_bits))(v >= EXP_LOWEST));
+            sum += v * NAME(exp_vector)(v);
+        }
+        for (int l = 0; l < WIDTH; l++) total += (double)sum[l];
+    }
+    return total;
 }
 
 #undef WIDTH
