@@ -5,9 +5,27 @@
 #include "model/model.h"
 #include "tensor/matrix.h"
 
+/* What an adapter adds to a matrix: scale * B (A x) (Hu et al. 2021). A and B
+ * are F32, or BF16 with the rank padded by zeros to whole blocks of 32. */
+typedef struct lora {
+    int rank;
+    float scale;             /* alpha / rank */
+    matrix *a;               /* [rank, n_in] */
+    matrix *b;               /* [n_out, rank, padded] */
+} lora;
+
+/* The matrices of a layer that adapters go on. */
+typedef enum linear_slot {
+    SLOT_Q, SLOT_K, SLOT_V, SLOT_O, SLOT_GATE, SLOT_UP, SLOT_DOWN,
+    N_LINEAR
+} linear_slot;
+
+typedef enum expert_slot { EXPERT_GATE, EXPERT_UP, EXPERT_DOWN, N_EXPERT_SLOT } expert_slot;
+
 typedef struct expert {
     matrix *gate, *up;       /* [d_ff_expert, d_model] */
     matrix *down;            /* [d_model, d_ff_expert] */
+    lora *lora[N_EXPERT_SLOT];   /* NULL without an adapter; the model's */
 } expert;
 
 typedef struct layer {
@@ -19,6 +37,7 @@ typedef struct layer {
     matrix *gate, *up, *down;                /* NULL in a sparse layer */
     matrix *router;          /* [n_expert, d_model] f32; NULL in a dense layer */
     expert *experts;         /* [n_expert] */
+    lora *lora[N_LINEAR];    /* NULL without an adapter; the model's */
 } layer;
 
 struct model {
@@ -28,6 +47,29 @@ struct model {
     float *output_norm;
     layer *layers;           /* [n_layer] */
     kv_type kv;
+    int lora_rank;           /* the largest of its adapters; 0: none */
 };
+
+/* Rows that trade places while packing: GGUF files of llama and smollm3 store
+ * the rows of q and k so that channels 2i and 2i+1 rotate together; ours are i
+ * and i + d_head/2. Row r of ours comes from this row of such a file. */
+static inline int interleaved_row(int r, int d_head)
+{
+    int head = r / d_head * d_head, c = r % d_head, half = d_head / 2;
+
+    return head + (c < half ? 2 * c : 2 * (c - half) + 1);
+}
+
+/* Empty pair for a matrix of this shape; bf16 where its products are. */
+lora *lora_new(int rank, float alpha, int n_out, int n_in, bool bf16);
+void lora_free(lora *l);                         /* accepts NULL */
+
+/* Rows of A ([rank, n_in]) or B ([n_out, rank]) from f32. */
+void lora_set_a(lora *l, int row, int n_row, const float *values);
+void lora_set_b(lora *l, int row, int n_row, const float *values);
+
+/* Take all adapters off. */
+void model_clear_lora(model *m);
+
 
 #endif

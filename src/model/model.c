@@ -8,17 +8,6 @@
 #include "base/mem.h"
 #include "model/layers.h"
 
-/* Rows that trade places while packing: GGUF files of some families store the
- * rows of q and k so that channels 2i and 2i+1 rotate together; ours are i and
- * i + d_head/2. Row r of ours comes from this row of the file. */
-static int source_row(int r, int d_head, bool interleaved)
-{
-    int head = r / d_head * d_head, c = r % d_head, half = d_head / 2;
-
-    if (!interleaved) return r;
-    return head + (c < half ? 2 * c : 2 * (c - half) + 1);
-}
-
 /* Packing one matrix: items are groups of 16 rows, one panel each. */
 struct pack_call {
     matrix *m;
@@ -45,7 +34,7 @@ static void pack_item(void *arg, int item, int thread)
         return;
     }
     for (int r = row; r < end; r++) {
-        int from = source_row(r, c->d_head ? c->d_head : 1, c->d_head != 0);
+        int from = c->d_head ? interleaved_row(r, c->d_head) : r;
         const uint8_t *src = c->data + (size_t)from * row_bytes;
 
         if (!same) {
@@ -128,7 +117,7 @@ static float *load_vector(struct load *l, const char *name, int n, int d_head, b
     out = mem_array((size_t)n, sizeof *out);
     dtype_decode_row(t->type, t->data, plain, n);
     for (int i = 0; i < n; i++)
-        out[i] = plain[source_row(i, d_head ? d_head : 1, d_head != 0)];
+        out[i] = plain[d_head ? interleaved_row(i, d_head) : i];
     mem_free(plain);
     return out;
 }
@@ -253,6 +242,7 @@ static void layer_free(layer *y, int n_expert)
 void model_free(model *m)
 {
     if (!m) return;
+    model_clear_lora(m);
     for (int i = 0; i < m->config.n_layer; i++) layer_free(&m->layers[i], m->config.n_expert);
     mem_free(m->layers);
     if (m->output != m->embedding) matrix_free(m->output);

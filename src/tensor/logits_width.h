@@ -48,7 +48,7 @@ TARGET static bool NAME(scan)(const float *x, int n_block, float *group_max)
 }
 
 /* The operations of logits_exp, in its order. */
-INLINE NAME(lanes) NAME(exp_vector)(NAME(lanes) v)
+TARGET INLINE NAME(lanes) NAME(exp_vector)(NAME(lanes) v)
 {
     NAME(lanes) t, n, r, p;
     NAME(lanes_bits) bits;
