@@ -23,13 +23,16 @@ typedef struct optimizer_options {
     bool muon;               /* Muon for params with decay && !embedding, AdamW for the rest */
     float muon_momentum;     /* 0 counts as 0.95 */
     float muon_rate;         /* Muon's learning rate per AdamW's; 0 counts as 1 */
+    bool muon_bf16;          /* Muon's products on operands rounded to bf16, as its authors
+                                run it, where the processor multiplies bf16; else f32 */
 } optimizer_options;
 
 /* What a step did. */
 typedef struct optimizer_info {
     double norm;             /* of all gradients after `scale`, before clipping */
     double factor;           /* what they were multiplied with: scale, and less if clipped */
-    bool skipped;            /* a gradient was not finite: no value has changed */
+    bool skipped;            /* a gradient was not finite, or too large to be squared in
+                                f32: neither a value nor a moment has changed */
     const char *bad;         /* name of the first param with one, or NULL; borrowed */
     int64_t step;            /* steps taken since the start, skipped ones not counted */
 } optimizer_info;
@@ -47,7 +50,7 @@ void optimizer_free(optimizer *o);               /* accepts NULL */
  *   AdamW  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2
  *          w = w - rate decay w - rate mhat / (sqrt(vhat) + eps)
  *   Muon   m = mu m + g;  u = g + mu m (Nesterov);  o = u orthogonalised by five
- *          Newton-Schulz steps (3.4445, -4.7750, 2.0315), in f32
+ *          Newton-Schulz steps (muon.h)
  *          w = w - r decay w - r sqrt(max(1, n_out / n_in)) o,  r = rate muon_rate
  *
  * info may be NULL. */

@@ -21,7 +21,7 @@ typedef struct schedule {
 } schedule;
 
 /* Rate of step 0, 1, ...: peak * (step + 1) / n_warm in the warm-up, then by
- * kind; peak at step n_warm, peak * floor at n_step - 1 and after. */
+ * kind; peak at step n_warm, peak * floor at n_step - 1 (unless that is n_warm) and after. */
 double schedule_rate(const schedule *s, int64_t step);
 
 /* E_ARG naming the field out of range. */
