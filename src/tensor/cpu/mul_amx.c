@@ -2,57 +2,14 @@
  *
  * Quantised: the integer product of one block of 32 inputs is exact, so tiles
  * and vectors agree; the scaled sum over blocks is kept in vector registers,
- * one row each, in block order.
- *
- * The tile instructions are written as assembly with memory clobbers: gcc 12's
- * own wrappers let it move stores across tile loads and drop stores to the
- * configuration. */
-#include "tensor/cpu/vec.h"
+ * one row each, in block order. */
+#include "tensor/cpu/tile.h"
 #include "tensor/internal.h"
 
 #if defined(__x86_64__)
 #include <string.h>
 
 #include "base/status.h"
-
-/* Intel SDM vol. 1, 18.3: palette 1, bytes a row and rows of each tile. */
-typedef struct tile_config {
-    uint8_t palette;
-    uint8_t start_row;
-    uint8_t reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-} tile_config;
-
-#define TILE_LOAD(t, base, stride)                                          \
-    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #t ::"r"(base),           \
-                     "r"((size_t)(stride)) : "memory")
-#define TILE_STORE(t, base, stride)                                         \
-    __asm__ volatile("tilestored %%tmm" #t ", (%0,%1,1)" ::"r"(base),       \
-                     "r"((size_t)(stride)) : "memory")
-#define TILE_ZERO(t) __asm__ volatile("tilezero %%tmm" #t ::: "memory")
-/* c += bytes of a * bytes of b, both signed */
-#define TILE_DOT_S8(c, a, b) \
-    __asm__ volatile("tdpbssd %%tmm" #b ", %%tmm" #a ", %%tmm" #c ::: "memory")
-#define TILE_DOT_BF16(c, a, b) \
-    __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c ::: "memory")
-
-static void tiles_begin(int a_bytes, int b_rows)
-{
-    tile_config cfg = { .palette = 1 };
-
-    UNROLL
-    for (int t = 0; t < 8; t++) {
-        cfg.rows[t] = (uint8_t)(t < 6 ? TILE_AMX : b_rows);
-        cfg.row_bytes[t] = (uint16_t)(t == 4 || t == 5 ? a_bytes : 64);
-    }
-    __asm__ volatile("ldtilecfg %0" ::"m"(cfg) : "memory");
-}
-
-static void tiles_end(void)
-{
-    __asm__ volatile("tilerelease" ::: "memory");
-}
 
 /* The quants of a 4-bit panel as bytes, block after block. */
 LEVEL_AVX512 static void unpack_panel(const matrix *m, const uint8_t *panel, uint8_t *out)
