@@ -38,10 +38,10 @@ void checkpoint_list_fini(checkpoint_list *list);      /* the data stays */
 
 /* What a run must know beside its arrays. */
 typedef struct checkpoint_head {
-    int64_t step;                  /* steps done; the folder's name */
+    int64_t step;                  /* steps done, at least 0; the folder's name */
     int64_t cursor;                /* place in the data */
     uint64_t seed;
-    char config[CHECKPOINT_HASH];  /* of the configuration, by checkpoint_hash */
+    char config[CHECKPOINT_HASH];  /* of the configuration, by checkpoint_hash; "": none */
     json_t *state;                 /* an object, or NULL: whatever the trainer keeps.
                                       Borrowed by save; after load the caller's, or NULL */
 } checkpoint_head;
@@ -60,12 +60,17 @@ status checkpoint_save(const char *dir, const checkpoint_head *head,
 status checkpoint_mark(const char *dir, int64_t step, errtext *err);
 
 /* Remove unfinished folders and all but the newest `keep` (at least two are
- * kept, so that there is one to fall back to) and the marked. */
+ * kept, so that there is one to fall back to) and the marked. Folders that were
+ * set aside stay. */
 status checkpoint_prune(const char *dir, int keep, errtext *err);
 
 /* Steps on disk, ascending, verified or not; *steps is the caller's (mem_free).
  * A missing DIR counts as empty. */
 status checkpoint_steps(const char *dir, int64_t **steps, int *n, errtext *err);
+
+/* Rename DIR/step-N to DIR/step-N.aside (or .aside2, ...): it no longer counts.
+ * For a run that goes back to an earlier step and overtakes this one. */
+status checkpoint_set_aside(const char *dir, int64_t step, errtext *err);
 
 /* Told of every checkpoint that is passed over, and why. */
 typedef void checkpoint_warn(void *arg, const char *text);
@@ -86,9 +91,11 @@ status checkpoint_verify(const char *dir, int64_t step, checkpoint_head *head, e
 status checkpoint_load(const char *dir, int64_t step, const char *config,
                        const checkpoint_list *list, checkpoint_head *head, errtext *err);
 
-/* checkpoint_load of the newest one that is not damaged; damaged ones are told
- * to warn and passed over. head->step is -1, and no array touched, when there is
- * none at all; E_FORMAT when there are only damaged ones. */
+/* checkpoint_load of the newest one that is not damaged, for the process that
+ * will write the next. Damaged ones are told to warn, passed over and, once a
+ * sound one is loaded, set aside: prune would otherwise count them before what
+ * the run writes. head->step is -1, and no array touched, when there is none at
+ * all; E_FORMAT when there are only damaged ones. */
 status checkpoint_resume(const char *dir, const char *config, const checkpoint_list *list,
                          checkpoint_head *head, checkpoint_warn *warn, void *arg,
                          errtext *err);
