@@ -48,6 +48,7 @@ struct model {
     layer *layers;           /* [n_layer] */
     kv_type kv;
     int lora_rank;           /* the largest of its adapters; 0: none */
+    bool lora_lent;          /* a trainer put them there */
 };
 
 /* Rows that trade places while packing: GGUF files of llama and smollm3 store

@@ -1,0 +1,476 @@
+/* test_backward.c - the trainer's forward has the sampler's bits, and its
+ * gradients are slopes. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "model/backward.h"
+#include "model/learn.h"
+#include "tensor/internal.h"
+#include "tensor/logits.h"
+
+#include <check.h>          /* last: it defines fail() as a macro */
+
+#define FIXTURES "tests/fixtures/model/"
+static const char *const families[] = { "llama", "llama3", "qwen2", "qwen3", "qwen3moe",
+                                        "smollm3" };
+#define N_FAMILY ((int)(sizeof families / sizeof families[0]))
+
+/* A model that learns. */
+typedef struct rig {
+    pool *threads;
+    weights *w;
+    model *m;
+    trainable *t;
+    tape *p;
+} rig;
+
+static rig rig_open(const char *path, int type, int n_thread, trainable_options o)
+{
+    rig r = { .threads = pool_new(n_thread) };
+    errtext err;
+
+    ck_assert_msg(weights_open(&r.w, path, &err) == OK, "%s", err.text);
+    ck_assert_msg(model_new(&r.m, r.w, type, r.threads, &err) == OK, "%s", err.text);
+    ck_assert_msg(trainable_new(&r.t, r.m, r.w, &o, &err) == OK, "%s", err.text);
+    r.p = tape_new(r.t, 256);
+    return r;
+}
+
+static rig rig_new(int i_family, int type, int n_thread, trainable_options o)
+{
+    char path[128];
+
+    snprintf(path, sizeof path, FIXTURES "%s", families[i_family]);
+    return rig_open(path, type, n_thread, o);
+}
+
+static void rig_free(rig *r)
+{
+    tape_free(r->p);
+    trainable_free(r->t);
+    model_free(r->m);
+    weights_close(r->w);
+    pool_free(r->threads);
+}
+
+/* Three sequences of 40 to 61 tokens whose first 32 are the same: shared, a
+ * run of 16 and one of 16 more, then three branches; or every one by itself. */
+#define N_BRANCH 3
+#define PREFIX 32
+
+typedef struct sample_batch {
+    tape_batch b;
+    int32_t ids[256];
+    gradient_run runs[8];
+    tape_target targets[256];
+    float weight[256];
+    int n_target;
+} sample_batch;
+
+static int branch_len(int branch)
+{
+    return 9 + 10 * branch;
+}
+
+static int32_t id_at(const model *m, int branch, int pos)
+{
+    uint64_t stream = pos < PREFIX ? 77 : (uint64_t)branch;
+
+    return (int32_t)(rng_u64(3, stream, (uint64_t)pos) % (uint64_t)model_config(m)->n_vocab);
+}
+
+static void add_target(sample_batch *s, const model *m, int branch, int pos, int row)
+{
+    s->targets[s->n_target] = (tape_target){ row, id_at(m, branch, pos + 1) };
+    s->weight[s->n_target++] = 0.1f * (float)(pos % 7 + branch) - 0.25f;
+}
+
+static void sample_make(sample_batch *s, const model *m, bool shared)
+{
+    memset(s, 0, sizeof *s);
+    s->b.ids = s->ids;
+    s->b.runs = s->runs;
+    for (int k = 0; shared && k < 2; k++) {
+        s->runs[s->b.n_run++] = (gradient_run){ 16 * k, 16, 16 * k, k - 1 };
+        for (int i = 0; i < 16; i++) s->ids[s->b.n_row++] = id_at(m, 0, 16 * k + i);
+    }
+    for (int branch = 0; branch < N_BRANCH; branch++) {
+        int from = shared ? PREFIX : 0, n = PREFIX + branch_len(branch) - from;
+
+        s->runs[s->b.n_run++] = (gradient_run){ from, n, s->b.n_row, shared ? 1 : -1 };
+        for (int i = 0; i < n; i++) s->ids[s->b.n_row++] = id_at(m, branch, from + i);
+        for (int pos = PREFIX - 5; pos < PREFIX + branch_len(branch); pos++)
+            add_target(s, m, branch, pos,
+                       pos < from ? pos : s->runs[s->b.n_run - 1].row + pos - from);
+    }
+}
+
+static float weight_of(void *arg, int i, float log_prob)
+{
+    ck_assert(log_prob <= 0);
+    return ((const float *)arg)[i];
+}
+
+/* Sum of weighted log-probs, plus what a value head would say of the hidden
+ * rows, from a fresh forward. */
+static double value_of(rig *r, const sample_batch *s, float temperature, float balance)
+{
+    float log_prob[256];
+    const float *hidden;
+    double sum = 0;
+
+    tape_forward(r->p, r->threads, &s->b);
+    tape_log_probs(r->p, r->threads, s->targets, s->n_target, temperature, log_prob, NULL);
+    for (int i = 0; i < s->n_target; i++) sum += (double)s->weight[i] * (double)log_prob[i];
+    hidden = tape_hidden(r->p, r->threads);
+    for (int k = 0; k < s->b.n_row * model_config(r->m)->d_model; k += 101)
+        sum += 0.01 * (double)hidden[k];
+    return sum + (double)balance * tape_balance_loss(r->p);
+}
+
+static void gradients_of(rig *r, const sample_batch *s, float temperature, float *log_prob,
+                         float *entropy)
+{
+    size_t n = (size_t)s->b.n_row * (size_t)model_config(r->m)->d_model;
+    float *value_grad = mem_array(n, sizeof *value_grad);
+
+    for (size_t k = 0; k < n; k += 101) value_grad[k] = 0.01f;
+    tape_forward(r->p, r->threads, &s->b);
+    trainable_zero(r->t, r->threads);
+    tape_backward(r->p, r->threads, s->targets, s->n_target, temperature, weight_of,
+                  (void *)s->weight, log_prob, entropy, value_grad);
+    mem_free(value_grad);
+}
+
+/* Experts that the last forward chose. A slope across a change of them is none. */
+static uint64_t routes(const rig *r)
+{
+    const config *c = model_config(r->m);
+    uint64_t h = 1;
+
+    for (int i = 0; i < c->n_layer; i++)
+        for (int k = 0; r->m->layers[i].router && k < r->p->n_row * c->n_expert_used; k++)
+            h = (h ^ (uint64_t)r->p->ws->kept[i].chosen[k]) * 0x9E3779B97F4A7C15u;
+    return h;
+}
+
+/* Change of the value when a parameter moves along its random direction by
+ * step either way, by the length of the way; NaN where routes change. */
+static double slope_of(rig *r, const sample_batch *s, int i, double step, float temperature,
+                       float balance)
+{
+    param *p = trainable_param(r->t, i);
+    size_t n = (size_t)p->n_out * (size_t)p->n_in;
+    float *first = mem_copy(p->value, n * sizeof(float));
+    double value[2];
+    uint64_t route[2];
+
+    for (int sign = 0; sign < 2; sign++) {
+        for (size_t k = 0; k < n; k++)
+            p->value[k] = first[k] + (float)((sign ? -step : step) * rng_normal(5, (uint64_t)i, k));
+        trainable_publish(r->t, r->threads);
+        value[sign] = value_of(r, s, temperature, balance);
+        route[sign] = routes(r);
+    }
+    memcpy(p->value, first, n * sizeof(float));
+    mem_free(first);
+    return route[0] == route[1] ? (value[0] - value[1]) / (2 * step) : (double)NAN;
+}
+
+/* Every parameter's gradient foretells the change along a random direction. */
+static void check_slopes(rig *r, const sample_batch *s, float temperature, float balance)
+{
+    gradients_of(r, s, temperature, NULL, NULL);
+    for (int i = 0; i < trainable_count(r->t); i++) {
+        param *p = trainable_param(r->t, i);
+        size_t n = (size_t)p->n_out * (size_t)p->n_in;
+        double want = 0, norm = 0, step, got = NAN;
+
+        for (size_t k = 0; k < n; k++) norm += (double)p->value[k] * (double)p->value[k];
+        for (size_t k = 0; k < n; k++)
+            want += (double)p->grad[k] * rng_normal(5, (uint64_t)i, k);
+        step = 2e-3 * (sqrt(norm / (double)n) + 0.02);
+        for (int tries = 0; tries < 5 && isnan(got); tries++, step /= 4)
+            got = slope_of(r, s, i, step, temperature, balance);
+        step *= 4;
+        ck_assert_msg(fabs(got - want) <= 0.01 * fabs(want) + 2e-6 / step,
+                      "%s: slope %g, gradient says %g (step %g)", p->name, got, want, step);
+    }
+    trainable_publish(r->t, r->threads);
+}
+
+#define MOE 4                /* among the families */
+
+START_TEST(gradients_are_slopes)
+{
+    rig r = rig_new(_i, DTYPE_F32, 2, (trainable_options){ 0 });
+    sample_batch s;
+
+    sample_make(&s, r.m, true);
+    check_slopes(&r, &s, 0.8f, 0);
+    rig_free(&r);
+}
+END_TEST
+
+START_TEST(the_balance_loss_has_its_slopes)
+{
+    rig r = rig_new(MOE, DTYPE_F32, 2, (trainable_options){ .router_balance = 0.3f });
+    sample_batch s;
+
+    sample_make(&s, r.m, true);
+    for (int i = 0; i < s.n_target; i++) s.weight[i] *= 0.01f;
+    check_slopes(&r, &s, 1, 0.3f);
+    rig_free(&r);
+}
+END_TEST
+
+START_TEST(experts_without_renormalised_shares_have_slopes)
+{
+    rig r = rig_new(MOE, DTYPE_F32, 2, (trainable_options){ 0 });
+    sample_batch s;
+
+    r.m->config.expert_norm = false;
+    sample_make(&s, r.m, false);
+    check_slopes(&r, &s, 0, 0);
+    rig_free(&r);
+}
+END_TEST
+
+START_TEST(gradients_of_adapters_are_slopes)
+{
+    rig r = rig_new(_i, DTYPE_F32, 2, (trainable_options){ .lora_rank = 5, .lora_alpha = 8,
+                                                           .seed = 1 });
+    sample_batch s;
+
+    sample_make(&s, r.m, true);
+    for (int i = 0; i < trainable_count(r.t); i++) {
+        param *p = trainable_param(r.t, i);
+
+        for (int k = 0; k < p->n_out * p->n_in; k++)
+            p->value[k] = (float)(0.1 * rng_normal(8, (uint64_t)i, (uint64_t)k));
+    }
+    trainable_publish(r.t, r.threads);
+    check_slopes(&r, &s, 1.3f, 0);
+    rig_free(&r);
+}
+END_TEST
+
+/* The types a model trains in, and two that only adapters train over. */
+static const int types[] = { DTYPE_F32, DTYPE_BF16, DTYPE_Q8_0, DTYPE_Q4_0 };
+#define N_TYPE ((int)(sizeof types / sizeof types[0]))
+#define TRAINS(type) ((type) == DTYPE_F32 || (type) == DTYPE_BF16)
+
+/* A model whose adapters, where it has them, are not zero. */
+static rig rig_moved(int i_family, int type, int n_thread)
+{
+    rig r = rig_new(i_family, type, n_thread,
+                    (trainable_options){ .lora_rank = TRAINS(type) ? 0 : 5, .lora_alpha = 8 });
+
+    for (int i = 0; i < trainable_count(r.t); i++) {
+        param *p = trainable_param(r.t, i);
+
+        for (int k = 0; k < p->n_out * p->n_in; k++)
+            p->value[k] += (float)(0.05 * rng_normal(9, (uint64_t)i, (uint64_t)k));
+    }
+    trainable_publish(r.t, r.threads);
+    return r;
+}
+
+/* Log-probs of the targets as a sampler meets them: each sequence by itself, in
+ * odd pieces, one token at a time towards its end. */
+static void sampled(const rig *r, const sample_batch *s, float temperature, float *log_prob)
+{
+    workspace *ws = workspace_new(r->m, 64, 64);
+    kv_cache *kv = model_kv_new(r->m, 16);
+    int n_vocab = model_config(r->m)->n_vocab, n = 0;
+    int32_t pages[8] = { 3, 9, 1, 7, 5, 11, 2, 4 }, ids[64], out[64];
+
+    for (int branch = 0; branch < N_BRANCH; branch++) {
+        int len = PREFIX + branch_len(branch), at = 0;
+
+        while (at < len) {
+            int piece = at < 19 ? 19 : at < 36 ? 7 : 1, wanted = PREFIX - 5;
+            attend_run run = { pages, at, piece < len - at ? piece : len - at, 0 };
+            forward_batch b = { run.n_row, ids, 1, &run, run.n_row, out };
+            const float *logits;
+
+            for (int i = 0; i < run.n_row; i++) {
+                ids[i] = id_at(r->m, branch, at + i);
+                out[i] = i;
+            }
+            logits = model_forward(r->m, ws, kv, r->threads, &b);
+            for (int i = 0; i < run.n_row; i++, at++) {
+                const float *x = logits + (size_t)i * (size_t)n_vocab;
+                logits_norm norm;
+
+                if (at < wanted) continue;
+                norm = logits_normalise(CPU_SCALAR, x, n_vocab, temperature);
+                log_prob[n] = logits_log_prob(&norm, x[s->targets[n].id]);
+                n++;
+            }
+        }
+    }
+    ck_assert_int_eq(n, s->n_target);
+    workspace_free(ws);
+    kv_free(kv);
+}
+
+START_TEST(log_probs_have_the_samplers_bits)
+{
+    rig r = rig_moved(_i % N_FAMILY, types[_i / N_FAMILY], 2);
+    sample_batch s;
+    float want[256], got[256], again[256], entropy[256], same[256];
+
+    sample_make(&s, r.m, true);
+    sampled(&r, &s, 0.7f, want);
+    tape_forward(r.p, r.threads, &s.b);
+    tape_log_probs(r.p, r.threads, s.targets, s.n_target, 0.7f, got, entropy);
+    ck_assert_int_eq(memcmp(want, got, (size_t)s.n_target * sizeof *got), 0);
+    gradients_of(&r, &s, 0.7f, again, same);
+    ck_assert_int_eq(memcmp(want, again, (size_t)s.n_target * sizeof *got), 0);
+    ck_assert_int_eq(memcmp(entropy, same, (size_t)s.n_target * sizeof *got), 0);
+    for (int i = 0; i < s.n_target; i++)
+        ck_assert(entropy[i] > 0 && entropy[i] < logf((float)model_config(r.m)->n_vocab));
+    rig_free(&r);
+}
+END_TEST
+
+/* All gradients, one after the other. */
+static float *copy_gradients(const rig *r)
+{
+    return mem_copy(r->t->grads, r->t->n_float * sizeof(float));
+}
+
+START_TEST(threads_do_not_change_a_bit_of_a_gradient)
+{
+    int type = types[_i / N_FAMILY];
+    float *want = NULL;
+
+    for (int n_thread = 1; n_thread <= 3; n_thread++) {
+        rig r = rig_moved(_i % N_FAMILY, type, n_thread);
+        sample_batch s;
+        float *got;
+
+        sample_make(&s, r.m, true);
+        gradients_of(&r, &s, 1, NULL, NULL);
+        got = copy_gradients(&r);
+        if (want) ck_assert_int_eq(memcmp(want, got, r.t->n_float * sizeof *got), 0);
+        mem_free(want);
+        want = got;
+        rig_free(&r);
+    }
+    mem_free(want);
+}
+END_TEST
+
+START_TEST(a_shared_prefix_gives_the_gradient_of_unshared_rows)
+{
+    rig r = rig_moved(_i, DTYPE_F32, 2);
+    sample_batch s;
+    float *want, *got;
+    size_t n = 0;
+    double off = 0, all = 0;
+
+    sample_make(&s, r.m, false);
+    tape_forward(r.p, r.threads, &s.b);
+    trainable_zero(r.t, r.threads);
+    tape_backward(r.p, r.threads, s.targets, s.n_target, 1, weight_of, s.weight, NULL, NULL, NULL);
+    want = copy_gradients(&r);
+    sample_make(&s, r.m, true);
+    tape_forward(r.p, r.threads, &s.b);
+    trainable_zero(r.t, r.threads);
+    tape_backward(r.p, r.threads, s.targets, s.n_target, 1, weight_of, s.weight, NULL, NULL, NULL);
+    got = copy_gradients(&r);
+    for (n = 0; n < r.t->n_float; n++) {
+        off += pow((double)got[n] - (double)want[n], 2);
+        all += pow((double)want[n], 2);
+    }
+    ck_assert(all > 0);
+    ck_assert_msg(off <= 1e-12 * all, "off by %g of %g", sqrt(off), sqrt(all));
+    mem_free(want);
+    mem_free(got);
+    rig_free(&r);
+}
+END_TEST
+
+START_TEST(gradients_add_up_until_zeroed)
+{
+    rig r = rig_moved(0, DTYPE_BF16, 2);
+    sample_batch s;
+    float *once;
+
+    sample_make(&s, r.m, true);
+    gradients_of(&r, &s, 1, NULL, NULL);
+    once = copy_gradients(&r);
+    tape_forward(r.p, r.threads, &s.b);
+    tape_backward(r.p, r.threads, s.targets, s.n_target, 1, weight_of, s.weight, NULL, NULL, NULL);
+    ck_assert_int_ne(memcmp(once, r.t->grads, r.t->n_float * sizeof *once), 0);
+    gradients_of(&r, &s, 1, NULL, NULL);
+    ck_assert_int_eq(memcmp(once, r.t->grads, r.t->n_float * sizeof *once), 0);
+    trainable_zero(r.t, r.threads);
+    for (size_t k = 0; k < r.t->n_float; k++) ck_assert(r.t->grads[k] == 0);
+    mem_free(once);
+    rig_free(&r);
+}
+END_TEST
+
+START_TEST(what_is_published_is_what_the_sampler_reads)
+{
+    rig r = rig_new(_i, DTYPE_BF16, 2, (trainable_options){ 0 });
+    sample_batch s;
+    float before[256], after[256];
+
+    sample_make(&s, r.m, true);
+    sampled(&r, &s, 1, before);
+    trainable_publish(r.t, r.threads);       /* nothing has changed */
+    sampled(&r, &s, 1, after);
+    ck_assert_int_eq(memcmp(before, after, (size_t)s.n_target * sizeof *after), 0);
+    for (int i = 0; i < trainable_count(r.t); i++) {
+        param *p = trainable_param(r.t, i);
+        float old = p->value[0];
+
+        p->value[0] += 3;
+        trainable_publish(r.t, r.threads);
+        p->value[0] = old;
+        sampled(&r, &s, 1, after);
+        /* Not every id and expert is met. */
+        if (p != r.t->embedding && r.t->bindings[i].i_expert < 0)
+            ck_assert_msg(memcmp(before, after, (size_t)s.n_target * sizeof *after) != 0,
+                          "%s: nobody saw it change", p->name);
+    }
+    trainable_publish(r.t, r.threads);
+    sampled(&r, &s, 1, after);
+    ck_assert_int_eq(memcmp(before, after, (size_t)s.n_target * sizeof *after), 0);
+    rig_free(&r);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("backward");
+    TCase *tc = tcase_create("backward");
+    SRunner *sr;
+    int n_failed;
+
+    tcase_set_timeout(tc, 300);
+    tcase_add_loop_test(tc, gradients_are_slopes, 0, N_FAMILY);
+    tcase_add_test(tc, the_balance_loss_has_its_slopes);
+    tcase_add_test(tc, experts_without_renormalised_shares_have_slopes);
+    tcase_add_loop_test(tc, gradients_of_adapters_are_slopes, 0, N_FAMILY);
+    tcase_add_loop_test(tc, log_probs_have_the_samplers_bits, 0, N_FAMILY * N_TYPE);
+    tcase_add_loop_test(tc, threads_do_not_change_a_bit_of_a_gradient, 0, N_FAMILY * N_TYPE);
+    tcase_add_loop_test(tc, a_shared_prefix_gives_the_gradient_of_unshared_rows, 0, N_FAMILY);
+    tcase_add_test(tc, gradients_add_up_until_zeroed);
+    tcase_add_loop_test(tc, what_is_published_is_what_the_sampler_reads, 0, N_FAMILY);
+    suite_add_tcase(suite, tc);
+    sr = srunner_create(suite);
+    srunner_run_all(sr, CK_NORMAL);
+    n_failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return n_failed;
+}
