@@ -420,7 +420,7 @@ static status report(policy_job *p, const tally_sums *t, const learning *l,
         "entropy", l->n_target ? l->entropy_sum / (double)l->n_target : 0.0,
         "kl", l->n_target ? l->kl_sum / (double)l->n_target : 0.0,
         "logprob_max_diff", l->diff, "norm", info->norm,
-        "rate", schedule_rate(&p->x->job->rate, p->x->step - 1), "sample_s", sample_s,
+        "rate", schedule_rate(&p->x->rate, p->x->step - 1), "sample_s", sample_s,
         "train_s", all_s - sample_s, "success", success_json(p));
 
     snprintf(brief, sizeof brief, "reward %.3f  length %.0f  flat %.0f %%  steps %.1f %%  "
@@ -530,11 +530,11 @@ status train_reinforce(const job *j, const volatile sig_atomic_t *stop, run_tell
     status st = run_open(&x, j, stop, tell, arg, err);
 
     if (st == OK) st = policy_open(&p, &x, err);
-    if (st == OK && x.step >= j->steps) go = false;
+    if (st == OK && x.step >= x.steps) go = false;
     else if (st == OK && x.step == 0) st = run_evaluate(&x, false, err);
     while (st == OK && go) {
         st = one_step(&p, &l, err);
-        if (st == OK) st = run_evaluate(&x, x.step == j->steps, err);
+        if (st == OK) st = run_evaluate(&x, x.step == x.steps, err);
         if (st == OK || st == E_INTERRUPTED) {
             status after = run_after_step(&x, &go, err);
 

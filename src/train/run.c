@@ -107,7 +107,18 @@ status run_open(run *out, const job *j, const volatile sig_atomic_t *stop, run_t
     optimizer_list(x->opt, &x->arrays);
     pack_init(&x->pack, j->max_rows);
     x->state = json_object();
+    run_set_length(x, 0);
     return OK;
+}
+
+void run_set_length(run *x, int64_t n_example)
+{
+    const job *j = x->job;
+
+    x->steps = j->steps ? j->steps
+                        : (n_example * j->n_epoch + j->batch_size - 1) / j->batch_size;
+    x->rate = j->rate;
+    x->rate.n_step = x->steps;
 }
 
 static void warn(void *arg, const char *text)
@@ -218,7 +229,7 @@ void run_backward(run *x, float temperature, tape_slope *slope, void *arg, float
 
 status run_update(run *x, double scale, optimizer_info *info, errtext *err)
 {
-    optimizer_step(x->opt, x->threads, schedule_rate(&x->job->rate, x->step), scale, info);
+    optimizer_step(x->opt, x->threads, schedule_rate(&x->rate, x->step), scale, info);
     if (info->skipped)
         return fail(err, E_FORMAT, "step %lld: the gradient of %s is not finite; the last "
                     "checkpoint is sound", (long long)x->step + 1, info->bad);
@@ -232,7 +243,7 @@ status run_report(run *x, json_t *row, const char *brief, errtext *err)
     const double now = clock_s();
     const int64_t done = x->step - x->first_step;
     const double left_s = done > 0 ? (now - x->started_s) / (double)done *
-                                         (double)(x->job->steps - x->step) : 0;
+                                         (double)(x->steps - x->step) : 0;
     char line[400];
     status st;
 
@@ -242,14 +253,14 @@ status run_report(run *x, json_t *row, const char *brief, errtext *err)
     st = metrics_add(x->metrics, row, err);
     json_decref(row);
     snprintf(line, sizeof line, "step %lld/%lld  %s  %d:%02d left", (long long)x->step,
-             (long long)x->job->steps, brief, (int)(left_s / 60), (int)left_s % 60);
+             (long long)x->steps, brief, (int)(left_s / 60), (int)left_s % 60);
     x->tell(x->tell_arg, true, line);
     return st;
 }
 
 status run_after_step(run *x, bool *go, errtext *err)
 {
-    const bool end = x->step >= x->job->steps, stop = x->stop && *x->stop;
+    const bool end = x->step >= x->steps, stop = x->stop && *x->stop;
 
     *go = !end && !stop;
     if (end || stop || x->step % x->job->checkpoint_every == 0) {

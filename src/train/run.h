@@ -45,6 +45,8 @@ typedef struct run {
     metrics *metrics;
     pack pack;
 
+    int64_t steps;               /* in all: the job's, or what its epochs come to */
+    schedule rate;               /* the job's, with steps filled in */
     int64_t step;                /* steps done */
     int64_t cursor;              /* examples drawn */
     double tokens;               /* trained on and sampled, in all */
@@ -58,6 +60,10 @@ typedef struct run {
 /* Open everything but the checkpoint; on OK *out is the caller's. */
 status run_open(run *out, const job *j, const volatile sig_atomic_t *stop, run_tell *tell,
                 void *arg, errtext *err);
+
+/* Steps of a job that counts epochs over n examples; 0 leaves the job's own.
+ * Called before the first step. */
+void run_set_length(run *x, int64_t n_example);
 
 /* Load the newest checkpoint, if there is one, and open the metrics. After the
  * stage has added its arrays. */

@@ -66,7 +66,7 @@ static status one_step(run *x, examples *e, float *log_prob, errtext *err)
     sums s = { .log_prob = log_prob };
     optimizer_info info;
     char brief[160];
-    double loss, rate = schedule_rate(&x->job->rate, x->step), took;
+    double loss, rate = schedule_rate(&x->rate, x->step), took;
     status st = one_batch(x, e, &s, err);
 
     if (st == OK) st = run_update(x, 1.0 / (double)s.n_target, &info, err);
@@ -92,11 +92,12 @@ status train_supervised(const job *j, const volatile sig_atomic_t *stop, run_tel
 
     if (st == OK) st = run_resume(&x, err);
     if (st == OK) st = examples_open(&e, j, err);
-    if (st == OK && x.step >= j->steps) go = false;
+    if (st == OK) run_set_length(&x, examples_count(e));
+    if (st == OK && x.step >= x.steps) go = false;
     else if (st == OK && x.step == 0) st = run_evaluate(&x, false, err);
     while (st == OK && go) {
         st = one_step(&x, e, log_prob, err);
-        if (st == OK) st = run_evaluate(&x, x.step == j->steps, err);
+        if (st == OK) st = run_evaluate(&x, x.step == x.steps, err);
         if (st == OK) st = run_after_step(&x, &go, err);
     }
     if (st == OK) st = run_finish(&x, err);
