@@ -15,6 +15,8 @@
 struct attend_call {
     gradient *g;
     grad_attend it;          /* what all items share */
+    bool amx;
+    int keys;                /* a key tile */
     int n_tree;
     int *order;              /* runs, tree after tree, ascending within one */
     int *first;              /* [n_tree + 1] place of each tree in order */
@@ -22,9 +24,9 @@ struct attend_call {
     int *seen;               /* [n_tree] most key tiles a query sees */
 };
 
-static int key_tiles(const gradient_run *run)
+static int key_tiles(const struct attend_call *c, const gradient_run *run)
 {
-    return (run->n_row + SQUARE - 1) / SQUARE;
+    return (run->n_row + c->keys - 1) / c->keys;
 }
 
 static void attend_tree(void *arg, int item, int thread)
@@ -39,6 +41,12 @@ static void attend_tree(void *arg, int item, int thread)
     it.tile = c->tile + first + tree;
     it.n_seen = c->seen[tree];
     it.work = c->g->work[thread].p;
+#if defined(__x86_64__)
+    if (c->amx) {
+        grad_attend_amx(&it);
+        return;
+    }
+#endif
     switch (tensor_level()) {
 #if defined(__x86_64__)
     case CPU_AMX:
@@ -49,7 +57,7 @@ static void attend_tree(void *arg, int item, int thread)
     }
 }
 
-/* Fill first, order, at, tile and seen; gives the floats of the largest item. */
+/* Fill first, order, at, tile and seen; gives the bytes of the largest item. */
 static size_t sort_trees(struct attend_call *c, int n_run, int n_row, int *at)
 {
     const gradient_run *runs = c->it.runs;
@@ -63,7 +71,7 @@ static size_t sort_trees(struct attend_call *c, int n_run, int n_row, int *at)
 
         CHECK(r->n_row >= 0 && r->row >= 0 && r->row + r->n_row <= n_row);
         CHECK(r->parent < i && (r->parent < 0) == (r->first_pos == 0));
-        sees[i] = key_tiles(r);
+        sees[i] = key_tiles(c, r);
         if (r->parent < 0) {
             root[i] = c->n_tree++;
         } else {
@@ -84,14 +92,17 @@ static size_t sort_trees(struct attend_call *c, int n_run, int n_row, int *at)
 
         c->order[place] = i;
         at[i] = place - c->first[t];
-        c->tile[place + t + 1] = (at[i] ? c->tile[place + t] : 0) + key_tiles(&runs[i]);
+        c->tile[place + t + 1] = (at[i] ? c->tile[place + t] : 0) + key_tiles(c, &runs[i]);
         if (sees[i] > c->seen[t]) c->seen[t] = sees[i];
     }
     for (int t = 0; t < c->n_tree; t++) {
-        size_t floats = grad_attend_floats(c->tile[c->first[t + 1] + t], c->seen[t],
-                                           c->it.d_head);
+        int n_tile = c->tile[c->first[t + 1] + t], d = c->it.d_head;
+        size_t bytes = grad_attend_floats(n_tile, c->seen[t], d) * 4;
 
-        most = floats > most ? floats : most;
+#if defined(__x86_64__)
+        if (c->amx) bytes = grad_attend_amx_bytes(n_tile, c->seen[t], d);
+#endif
+        most = bytes > most ? bytes : most;
     }
     mem_free(count);
     mem_free(sees);
@@ -109,14 +120,16 @@ void gradient_attention(gradient *g, pool *threads, const gradient_run *runs, in
     struct attend_call c = { .g = g, .order = lists, .first = lists + n,
                              .tile = lists + 2 * n + 1, .seen = lists + 4 * n + 1 };
     int *at = lists + 5 * n + 1;
-    size_t floats;
+    size_t bytes;
 
     CHECK(n_head > 0 && n_head_kv > 0 && d_head > 0 && n_head % n_head_kv == 0);
     c.it = (grad_attend){ .runs = runs, .at = at, .n_head = n_head, .n_head_kv = n_head_kv,
                           .d_head = d_head, .q = q, .k = k, .v = v, .out = out,
                           .dout = dout, .dq = dq, .dk = dk, .dv = dv };
-    floats = sort_trees(&c, n_run, n_row, at);
-    gradient_grow_work(g, pool_threads(threads), floats * 4);
+    c.amx = g->bf16 && tensor_level() == CPU_AMX;
+    c.keys = c.amx ? GRAD_ATTEND_UNIT : SQUARE;
+    bytes = sort_trees(&c, n_run, n_row, at);
+    gradient_grow_work(g, pool_threads(threads), bytes);
     pool_run(threads, attend_tree, &c, c.n_tree * n_head_kv);
     mem_free(lists);
 }

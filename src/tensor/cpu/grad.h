@@ -49,13 +49,13 @@ typedef struct grad_attend {
     const int *tree;
     int n_tree;
     int n_seen;              /* most key tiles a query sees */
-    const int *tile;         /* [n_tree + 1], in squares of 16 keys */
+    const int *tile;         /* [n_tree + 1], in squares of 16 keys or in units */
     const int *at;           /* place in its tree of each of all runs */
     int n_head, n_head_kv, d_head;
     int head_kv;
     const float *q, *k, *v, *out, *dout;
     float *dq, *dk, *dv;
-    float *work;
+    float *work;             /* 64-byte border */
 } grad_attend;
 
 /* Floats of work space for a tree of n_tile key tiles of which a query sees at
@@ -66,6 +66,11 @@ static inline size_t grad_attend_floats(int n_tile, int n_seen, int d_head)
 
     return (size_t)n_tile * 80 * d + (size_t)n_seen * 258 + 80 * d + 1024;
 }
+
+#define GRAD_ATTEND_UNIT 32      /* keys a tile of grad_attend_amx */
+
+size_t grad_attend_amx_bytes(int n_unit, int n_seen, int d_head);
+void grad_attend_amx(const grad_attend *it);
 
 #define GRAD_OPERATIONS(level)                                                            \
     void grad_attend_##level(const grad_attend *it);                                      \
