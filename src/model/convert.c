@@ -21,6 +21,7 @@
 #include "model/hf.h"
 #include "model/internal.h"
 #include "model/llama2c.h"
+#include "model/metadata.h"
 #include "model/recode.h"
 #include "model/safetensors.h"
 
@@ -229,20 +230,12 @@ static status plan_experts(convert *c, const weight *t, const char *part, int la
     return OK;
 }
 
-/* Linear scaling: one divisor for all frequencies, a key in GGUF. */
-static bool one_factor(const config *g)
-{
-    for (int i = 1; i < g->d_head / 2; i++)
-        if (g->rope_factors[i] != g->rope_factors[0]) return false;
-    return true;
-}
-
 /* Llama 3's divisors are a tensor in GGUF. */
 static void plan_factors(convert *c)
 {
     const config *g = &c->w->config;
 
-    if (c->kind == FROM_GGUF || one_factor(g)) return;
+    if (c->kind == FROM_GGUF || metadata_one_factor(g)) return;
     c->factors = (weight){ .name = "rope_freqs.weight", .type = DTYPE_F32, .n_dim = 1,
                            .dim = { g->d_head / 2, 1, 1, 1 }, .data = g->rope_factors,
                            .n_bytes = (size_t)g->d_head / 2 * 4 };
@@ -337,123 +330,12 @@ static status stream(convert *c, errtext *err)
 
 /* ---- into GGUF ---- */
 
-/* llama.h, enum llama_ftype: what the file mostly holds. */
-static uint32_t file_type(dtype t)
-{
-    switch (t) {
-    case DTYPE_F32: return 0;
-    case DTYPE_F16: return 1;
-    case DTYPE_Q4_0: return 2;
-    case DTYPE_Q4_1: return 3;
-    case DTYPE_Q8_0: return 7;
-    case DTYPE_Q5_0: return 8;
-    case DTYPE_Q5_1: return 9;
-    case DTYPE_Q4_K: return 14;
-    case DTYPE_Q5_K: return 16;
-    case DTYPE_Q6_K: return 18;
-    case DTYPE_BF16: return 32;
-    }
-    return 0;
-}
-
-/* All metadata of the first source file, but what speaks of that file. */
-static status copy_metadata(convert *c, errtext *err)
-{
-    const filemap *m = &c->w->maps[0];
-    gguf g;
-    status st = gguf_init(&g, c->w->path, m->data, m->len, err);
-
-    for (int i = 0; st == OK && i < g.n_value; i++) {
-        token_text key = g.values[i].key;
-
-        if (key.len > 6 && !memcmp(key.data, "split.", 6)) continue;
-        if (key.len == 17 && !memcmp(key.data, "general.alignment", 17)) continue;
-        gguf_writer_set_value(c->gguf, &g.values[i]);
-    }
-    if (st == OK) gguf_fini(&g);
-    return st;
-}
-
-/* The vocabulary, with a token for every row of the embedding: llama.cpp
- * counts them, and published models pad their matrices. */
-static status set_vocab(convert *c, const tokenizer *tok, errtext *err)
-{
-    vocab_spec v = *tokenizer_spec(tok);
-    size_t n = (size_t)c->w->config.n_vocab, have = (size_t)v.n_token;
-    token_text *tokens;
-    int32_t *kinds;
-    float *scores;
-    char (*pads)[24];
-
-    if (have > n)
-        return fail(err, E_FORMAT, "%s: the tokenizer has %zu tokens, the embedding %zu rows",
-                    c->w->path, have, n);
-    tokens = mem_array(n, sizeof *tokens);
-    kinds = mem_array(n, sizeof *kinds);
-    scores = mem_array(n, sizeof *scores);
-    pads = mem_array(n - have + 1, sizeof *pads);
-    for (size_t i = 0; i < n; i++) {
-        if (i < have) {
-            tokens[i] = v.tokens[i];
-            kinds[i] = v.kinds ? v.kinds[i] : TOKEN_NORMAL;
-            scores[i] = v.scores ? v.scores[i] : 0;
-            continue;
-        }
-        snprintf(pads[i - have], sizeof *pads, "[PAD%d]", (int)i);
-        tokens[i] = (token_text){ pads[i - have], strlen(pads[i - have]) };
-        kinds[i] = TOKEN_UNUSED;
-        scores[i] = -1e9f;
-    }
-    v.n_token = (int)n;
-    v.tokens = tokens;
-    v.kinds = kinds;
-    if (v.scores) v.scores = scores;
-    gguf_writer_set_vocab(c->gguf, &v);
-    mem_free(tokens);
-    mem_free(kinds);
-    mem_free(scores);
-    mem_free(pads);
-    return OK;
-}
-
-static void set_linear_scaling(convert *c)
-{
-    const config *g = &c->w->config;
-    char key[64];
-
-    if (!one_factor(g) || g->rope_factors[0] == 1) return;
-    snprintf(key, sizeof key, "%s.rope.scaling.type", family_name(g->family));
-    gguf_writer_set_string(c->gguf, key, "linear");
-    snprintf(key, sizeof key, "%s.rope.scaling.factor", family_name(g->family));
-    gguf_writer_set_f32(c->gguf, key, g->rope_factors[0]);
-}
-
-static status make_metadata(convert *c, errtext *err)
-{
-    tokenizer *tok;
-    status st = weights_tokenizer(c->w, &tok, err);
-
-    if (st != OK) return st;
-    gguf_writer_set_config(c->gguf, &c->w->config);
-    set_linear_scaling(c);
-    gguf_writer_set_u32(c->gguf, "general.file_type", file_type(c->matrix_type));
-    st = set_vocab(c, tok, err);
-    if (weights_chat_template(c->w))
-        gguf_writer_set_string(c->gguf, "tokenizer.chat_template", weights_chat_template(c->w));
-    tokenizer_free(tok);
-    return st;
-}
-
 static status write_gguf(convert *c, const char *dst, errtext *err)
 {
     status st;
 
     c->gguf = gguf_writer_new();
-    st = c->kind == FROM_GGUF ? copy_metadata(c, err) : make_metadata(c, err);
-    if (c->o->retype)
-        gguf_writer_set_u32(c->gguf, "general.file_type", file_type(c->o->type));
-    if (is_quantised(c->matrix_type))
-        gguf_writer_set_u32(c->gguf, "general.quantization_version", 2);
+    st = metadata_write(c->gguf, c->w, c->matrix_type, c->kind == FROM_GGUF && !c->o->retype, err);
     for (int i = 0; i < c->n_item; i++)
         gguf_writer_add_tensor(c->gguf, c->items[i].name, c->items[i].type, c->items[i].n_dim,
                                c->items[i].dim);

@@ -61,8 +61,14 @@ static inline int interleaved_row(int r, int d_head)
     return head + (c < half ? 2 * c : 2 * (c - half) + 1);
 }
 
-/* Empty pair for a matrix of this shape; bf16 where its products are. */
-lora *lora_new(int rank, float alpha, int n_out, int n_in, bool bf16);
+/* GGUF files of these families have q and k in that order. */
+static inline bool family_interleaves(family f)
+{
+    return f == FAMILY_LLAMA || f == FAMILY_SMOLLM3;
+}
+
+/* A pair for m, its values to be set: in bf16 unless m multiplies in f32. */
+lora *lora_new(int rank, float alpha, const matrix *m);
 void lora_free(lora *l);                         /* accepts NULL */
 
 /* Rows of A ([rank, n_in]) or B ([n_out, rank]) from f32. */

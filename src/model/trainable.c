@@ -74,8 +74,7 @@ static linear_params list_linear(listing *l, int i_layer, int i_expert, const ch
             l->st = fail(l->err, E_UNSUPPORTED, "%s is %s; weights train in F32 or BF16, any type "
                          "with adapters", x.weight->name, dtype_name(type));
     } else if (place) {
-        *place = lora_new(rank, l->t->options.lora_alpha, matrix_n_out(m), matrix_n_in(m),
-                          type != DTYPE_F32 && type != DTYPE_F16);
+        *place = lora_new(rank, l->t->options.lora_alpha, m);
         x.l = b.l = *place;
         b.m = NULL;
         x.a = list_param(l, ".lora_a", rank, matrix_n_in(m), b);
