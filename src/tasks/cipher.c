@@ -33,7 +33,7 @@ static const char *const word_list[] = {
     "night",  "ocean",  "piano",  "queen",  "river",  "stone",  "table",  "uncle",  "video",
     "water",  "young",  "bread",  "cloud",  "dream",  "flour",  "grape",  "horse",  "animal",
     "bridge", "candle", "dinner", "engine", "forest", "garden", "hammer", "island", "jacket",
-    "kitten", "letter", "market", "needle", "orange", "pencil", "rabbit", "silver", "temple",
+    "kitten", "ladder", "market", "needle", "orange", "pencil", "rabbit", "silver", "temple",
     "valley", "window", "yellow", "button", "castle", "doctor", "flower", "ginger", "honest",
 };
 enum { N_WORD = sizeof word_list / sizeof word_list[0] };
@@ -241,9 +241,11 @@ static bool cipher_line(void *arg, int i_line, cursor line, trace_check *out, bo
 
 static void cipher_check(const char *key, const char *think, size_t len, trace_check *out)
 {
+    char plain[MAX_TEXT + 1];
     pass_state t = { .key = key };
 
-    passes_check(think, len, cipher_line, &t, out);
+    *out = (trace_check){ 0 };
+    if (decode(key, plain)) passes_check(think, len, cipher_line, &t, out);
 }
 
 /* Another letter for one of the pairs, in the first pass. */
