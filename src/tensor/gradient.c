@@ -15,6 +15,7 @@
 #include "tensor/internal.h"
 
 #define ROW_BLOCK 128                   /* rows of dx an item */
+#define PACK_PANELS 8                   /* panels of w packed by an item */
 #define NORM_BLOCK 256                  /* rows whose dweight is summed in one go */
 #define MAX_SLOT 16
 #define SLOT_BYTES ((size_t)8 << 20)    /* of all partial sums of dw, about */
@@ -111,14 +112,15 @@ static void pack_weight_item(void *arg, int item, int thread)
 {
     const struct input_call *c = arg;
     const grad_product *p = c->p;
-    int block = item / c->n_b, j = item % c->n_b, n_k = block_k(p, c->n_out, block);
-    size_t panel = (size_t)padded_k(p, n_k) * SQUARE * p->item;
-    size_t at = (size_t)block * (size_t)p->k_block * SQUARE * p->item * (size_t)c->n_b;
+    int n_group = ceil_div(c->n_b, PACK_PANELS);
+    int block = item / n_group, first = item % n_group * PACK_PANELS;
+    int n_k = block_k(p, c->n_out, block);
+    size_t row = (size_t)block * (size_t)p->k_block, panel = (size_t)padded_k(p, n_k) * SQUARE;
 
     (void)thread;
-    p->b_cols(c->w + (size_t)block * (size_t)p->k_block * (size_t)c->n_in + j * SQUARE,
-              (size_t)c->n_in, least(c->n_in - j * SQUARE, SQUARE), n_k,
-              c->packed + at + (size_t)j * panel);
+    p->b_cols(c->w + row * (size_t)c->n_in + first * SQUARE, (size_t)c->n_in,
+              least(c->n_in - first * SQUARE, PACK_PANELS * SQUARE), n_k,
+              c->packed + (row * SQUARE * (size_t)c->n_b + panel * (size_t)first) * p->item);
 }
 
 static void input_item(void *arg, int item, int thread)
@@ -135,11 +137,8 @@ static void input_item(void *arg, int item, int thread)
         int n_k = block_k(p, c->n_out, block), k = padded_k(p, n_k);
         size_t panel = (size_t)k * SQUARE * p->item;
 
-        for (int i = 0; i < n_a; i++)
-            p->a_rows(c->dy + (size_t)(row + i * SQUARE) * (size_t)c->n_out +
-                          (size_t)block * (size_t)p->k_block,
-                      (size_t)c->n_out, least(n_row - i * SQUARE, SQUARE), n_k,
-                      a + (size_t)i * panel);
+        p->a_rows(c->dy + (size_t)row * (size_t)c->n_out + (size_t)block * (size_t)p->k_block,
+                  (size_t)c->n_out, n_row, n_k, a);
         p->multiply(a, n_a, b, c->n_b, k, block > 0, sum);
         b += panel * (size_t)c->n_b;
     }
@@ -163,7 +162,7 @@ void gradient_input(gradient *g, pool *threads, const float *dy, const float *w,
     c.rows = least(ROW_BLOCK, ceil_div(ceil_div(n_row, 4 * n_thread), 2 * SQUARE) * 2 * SQUARE);
     c.packed = grow(&g->shared, n_b * SQUARE * p->item * (size_t)padded_k(p, n_out));
     gradient_grow_work(g, n_thread, (size_t)c.rows * (n_b * SQUARE * 4 + k * p->item));
-    pool_run(threads, pack_weight_item, &c, n_block * c.n_b);
+    pool_run(threads, pack_weight_item, &c, n_block * ceil_div(c.n_b, PACK_PANELS));
     pool_run(threads, input_item, &c, ceil_div(n_row, c.rows));
 }
 
@@ -194,7 +193,7 @@ static void weight_item(void *arg, int item, int thread)
     const struct weight_call *c = arg;
     const grad_product *p = c->p;
     int slot = item / c->n_part, first = item % c->n_part * c->part;
-    int n_a = least(c->n_a - first, c->part);
+    int n_a = least(c->n_a - first, c->part), out = c->out + first * SQUARE;
     int row0 = slot * c->slot_rows, row1 = least(c->n_row, row0 + c->slot_rows);
     float *sum = c->sums + (size_t)slot * slot_floats(c) +
                  (size_t)first * (size_t)c->n_b * SQUARE * SQUARE;
@@ -205,15 +204,9 @@ static void weight_item(void *arg, int item, int thread)
         size_t panel = (size_t)k * SQUARE * p->item;
         uint8_t *b = a + panel * (size_t)n_a;
 
-        for (int i = 0; i < n_a; i++) {
-            int out = c->out + (first + i) * SQUARE;
-
-            p->a_cols(c->dy + (size_t)row * (size_t)c->n_out + out, (size_t)c->n_out,
-                      least(c->n_out - out, SQUARE), n_k, a + (size_t)i * panel);
-        }
-        for (int j = 0; j < c->n_b; j++)
-            p->b_cols(c->x + (size_t)row * (size_t)c->n_in + j * SQUARE, (size_t)c->n_in,
-                      least(c->n_in - j * SQUARE, SQUARE), n_k, b + (size_t)j * panel);
+        p->a_cols(c->dy + (size_t)row * (size_t)c->n_out + out, (size_t)c->n_out,
+                  least(c->n_out - out, n_a * SQUARE), n_k, a);
+        p->b_cols(c->x + (size_t)row * (size_t)c->n_in, (size_t)c->n_in, c->n_in, n_k, b);
         p->multiply(a, n_a, b, c->n_b, k, row > row0, sum);
     }
 }

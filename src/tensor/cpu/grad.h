@@ -21,10 +21,10 @@
 
 #define SQUARE 16
 
-/* Fill one panel from f32: lanes n_lane .. 15 and k beyond n_k up to the next
- * multiple of k_step become zeros. `rows`: element (lane, k) is src[lane * ld +
- * k]; `cols`: src[k * ld + lane]. */
-typedef void grad_pack(const float *src, size_t ld, int n_lane, int n_k, void *panel);
+/* Fill the panels of n_lane lanes from f32, one after the other; lanes up to the
+ * next multiple of 16 and k up to the next multiple of k_step become zeros.
+ * `rows`: element (lane, k) is src[lane * ld + k]; `cols`: src[k * ld + lane]. */
+typedef void grad_pack(const float *src, size_t ld, int n_lane, int n_k, void *panels);
 
 /* c[i][j] (+)= a panel i times b panel j; n_k is a multiple of k_step, panels
  * follow each other without gaps. */

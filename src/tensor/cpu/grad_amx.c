@@ -2,42 +2,66 @@
 #include "tensor/cpu/grad_tile.h"
 
 #if defined(__x86_64__)
-LEVEL_AVX512 static void a_rows(const float *src, size_t ld, int n_lane, int n_k, void *panel)
-{
-    uint16_t *out = panel;
+#define FETCH_ROWS 4         /* rows to be read ahead */
 
-    for (int k = 0; k < n_k; k += STEP, out += TILE) {
-        for (int i = 0; i < n_lane; i++)
-            _mm512_store_si512(out + i * STEP, load_row(src + (size_t)i * ld + k, n_k - k));
-        for (int i = n_lane; i < SQUARE; i++)
-            _mm512_store_si512(out + i * STEP, _mm512_setzero_si512());
+LEVEL_AVX512 static void a_rows(const float *src, size_t ld, int n_lane, int n_k, void *panels)
+{
+    int n_step = (n_k + STEP - 1) / STEP;
+
+    for (int i = 0; i < (n_lane + 15) / 16 * 16; i++, src += ld) {
+        uint16_t *out = (uint16_t *)panels +
+                        (size_t)(i / 16 * n_step) * TILE + (size_t)(i % 16) * STEP;
+
+        for (int k = 0; k < n_k; k += STEP, out += TILE) {
+            if (i + FETCH_ROWS < n_lane) {
+                _mm_prefetch((const char *)(src + FETCH_ROWS * ld + k), _MM_HINT_T0);
+                _mm_prefetch((const char *)(src + FETCH_ROWS * ld + k + 16), _MM_HINT_T0);
+            }
+            _mm512_store_si512(out, i < n_lane ? load_row(src + k, n_k - k)
+                                               : _mm512_setzero_si512());
+        }
     }
 }
 
-LEVEL_AVX512 static void b_cols(const float *src, size_t ld, int n_lane, int n_k, void *panel)
+/* Steps of k go outside, panels inside: rows are read along, not across. */
+LEVEL_AVX512 static void b_cols(const float *src, size_t ld, int n_lane, int n_k, void *panels)
 {
-    __mmask16 mask = first_lanes(n_lane);
-    uint16_t *out = panel;
+    size_t panel = (size_t)((n_k + STEP - 1) / STEP) * TILE;
 
-    for (int k = 0; k < n_k; k += STEP)
-        for (int j = k; j < k + STEP; j += 2, out += STEP)
-            _mm512_store_si512(out, load_pair(src + (size_t)j * ld, ld, n_k - j, mask));
+    for (int k = 0; k < n_k; k += 2) {
+        const float *row = src + (size_t)k * ld;
+        uint16_t *out = (uint16_t *)panels + (size_t)(k / 2) * 32;
+
+        for (int c = 0; c < n_lane; c += 16, out += panel)
+            _mm512_store_si512(out, load_pair(row + c, ld, n_k - k, first_lanes(n_lane - c)));
+    }
+    for (int k = (n_k + 1) / 2 * 2; k % STEP; k += 2) {
+        uint16_t *out = (uint16_t *)panels + (size_t)(k / 2) * 32;
+
+        for (int c = 0; c < n_lane; c += 16, out += panel)
+            _mm512_store_si512(out, _mm512_setzero_si512());
+    }
 }
 
-LEVEL_AVX512 static void a_cols(const float *src, size_t ld, int n_lane, int n_k, void *panel)
+LEVEL_AVX512 static void a_cols(const float *src, size_t ld, int n_lane, int n_k, void *panels)
 {
-    __mmask16 mask = first_lanes(n_lane);
-    uint16_t *out = panel;
+    size_t panel = (size_t)((n_k + STEP - 1) / STEP) * TILE;
 
-    for (int k = 0; k < n_k; k += STEP, out += TILE) {
-        __m512i v[16];
+    for (int k = 0; k < n_k; k += STEP) {
+        uint16_t *out = (uint16_t *)panels + (size_t)k * SQUARE;
 
-        UNROLL
-        for (int j = 0; j < 16; j++)
-            v[j] = load_pair(src + (size_t)(k + 2 * j) * ld, ld, n_k - k - 2 * j, mask);
-        transpose(v);
-        UNROLL
-        for (int j = 0; j < 16; j++) _mm512_store_si512(out + j * STEP, v[j]);
+        for (int c = 0; c < n_lane; c += 16, out += panel) {
+            const float *from = src + (size_t)k * ld + c;
+            __mmask16 mask = first_lanes(n_lane - c);
+            __m512i v[16];
+
+            UNROLL
+            for (int j = 0; j < 16; j++)
+                v[j] = load_pair(from + (size_t)(2 * j) * ld, ld, n_k - k - 2 * j, mask);
+            transpose(v);
+            UNROLL
+            for (int j = 0; j < 16; j++) _mm512_store_si512(out + j * STEP, v[j]);
+        }
     }
 }
 

@@ -35,7 +35,7 @@ typedef struct attend_space {
     uint16_t *slope_b;       /* [seen][QUADS][2] tiles, queries as lanes */
     uint16_t *query_t;       /* [2 QUADS][d32] tiles, queries as lanes */
     uint16_t *dout_t;
-    uint16_t *query;         /* [d16][QUADS] tiles, channels as lanes */
+    uint16_t *query;         /* [d16][groups in the block] tiles, channels as lanes */
     uint16_t *dout;
     float *rows;             /* [32 QUADS][ld] of queries or dO */
     float *inverse;          /* [32 QUADS] 1 / sum of e */
@@ -123,9 +123,7 @@ LEVEL_AVX512 static void pack_block(const attend_space *s, const float *src, siz
     }
     for (int i = 0; i < 2 * n_quad; i++)
         pack_lanes(s->rows + i * 16 * s->ld, s->ld, s->d32, lanes + i * s->d32 * TILE);
-    for (int c = 0; c < s->d16; c++)
-        grad_product_amx.b_cols(s->rows + c * 16, (size_t)s->ld, 16, n_quad * 32,
-                                channels + c * QUADS * TILE);
+    grad_product_amx.b_cols(s->rows, (size_t)s->ld, d, n_quad * 32, channels);
 }
 
 /* Scores that do not count become very low: keys that do not exist, and in the
@@ -271,7 +269,7 @@ LEVEL_AVX512 static void add_key_sums(const attend_space *s, const uint16_t *a,
         float *c = sums + (size_t)s->seen[t] * 2 * c_row;
 
         for (int p = 0; p < s->d16; p += 2, c += 2 * SUMS) {
-            tile_side pb = { b + (size_t)(p * QUADS + skip) * TILE, QUADS * TILE, TILE };
+            tile_side pb = { b + (size_t)(p * n_quad + skip) * TILE, (size_t)n_quad * TILE, TILE };
 
             if (p + 1 < s->d16)
                 squares(pa, pb, n_quad - skip, 1, 1, 1, c, c_row, SUMS);
@@ -396,15 +394,15 @@ static void pack_keys(const grad_attend *it, const attend_space *s, const gradie
         size_t at = (size_t)(run->row + r) * ld + (size_t)it->head_kv * (size_t)d;
         uint16_t *key = s->key + (size_t)unit * 2 * half;
         uint16_t *value = s->value + (size_t)unit * 2 * half;
-        int low = n < 16 ? n : 16;
 
-        grad_product_amx.a_rows(it->k + at, ld, low, d, key);
-        grad_product_amx.a_rows(it->k + at + 16 * ld, ld, n - low, d, key + half);
-        grad_product_amx.a_rows(it->v + at, ld, low, d, value);
-        grad_product_amx.a_rows(it->v + at + 16 * ld, ld, n - low, d, value + half);
-        for (int c = 0; c < s->d16; c++)
-            grad_product_amx.a_cols(it->k + at + 16 * c, ld, d - 16 * c < 16 ? d - 16 * c : 16,
-                                    n, s->key_t + (size_t)(unit * s->d16 + c) * TILE);
+        if (n <= 16) {
+            memset(key + half, 0, half * sizeof *key);
+            memset(value + half, 0, half * sizeof *value);
+        }
+        grad_product_amx.a_rows(it->k + at, ld, n, d, key);
+        grad_product_amx.a_rows(it->v + at, ld, n, d, value);
+        grad_product_amx.a_cols(it->k + at, ld, d, n,
+                                s->key_t + (size_t)(unit * s->d16) * TILE);
     }
 }
 

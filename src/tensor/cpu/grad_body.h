@@ -52,24 +52,24 @@ LANES void square(const float *a, int step_i, int step_k, const float *b, size_t
     }
 }
 
-LANES_LEVEL static void pack_cols(const float *src, size_t ld, int n_lane, int n_k, void *panel)
+LANES_LEVEL static void pack_cols(const float *src, size_t ld, int n_lane, int n_k, void *panels)
 {
-    float *out = panel;
+    for (int k = 0; k < n_k; k++, src += ld) {
+        float *out = (float *)panels + (size_t)k * SQUARE;
 
-    for (int k = 0; k < n_k; k++)
-        lanes_store(out + (size_t)k * SQUARE, load_some(src + (size_t)k * ld, n_lane));
+        for (int c = 0; c < n_lane; c += SQUARE, out += (size_t)n_k * SQUARE)
+            lanes_store(out, load_some(src + c, n_lane - c));
+    }
 }
 
-LANES_LEVEL static void pack_rows(const float *src, size_t ld, int n_lane, int n_k, void *panel)
+LANES_LEVEL static void pack_rows(const float *src, size_t ld, int n_lane, int n_k, void *panels)
 {
-    float *out = panel;
+    float *out = panels;
 
-    for (int k = 0; k < n_k; k++) {
-        float v[16] = { 0 };
-
-        for (int i = 0; i < n_lane; i++) v[i] = src[(size_t)i * ld + (size_t)k];
-        memcpy(out + (size_t)k * SQUARE, v, sizeof v);
-    }
+    for (int r = 0; r < n_lane; r += SQUARE, src += SQUARE * ld)
+        for (int k = 0; k < n_k; k++, out += SQUARE)
+            for (int i = 0; i < SQUARE; i++)
+                out[i] = r + i < n_lane ? src[(size_t)i * ld + (size_t)k] : 0;
 }
 
 LANES_LEVEL static void multiply(const void *a, int n_a, const void *b, int n_b, int n_k,
