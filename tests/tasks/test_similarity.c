@@ -1,7 +1,6 @@
 /* test_similarity.c - every metric against values of the original programs. */
 #include "tasks/similarity.h"
 
-#include <check.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,6 +9,8 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
+
+#include <check.h>
 
 #define VECTORS "../shared/data/rft/vectors.jsonl"
 
