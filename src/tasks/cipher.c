@@ -11,14 +11,15 @@
  *   ...
  *   =think
  *   oyfjdnisdr=think */
-#include "tasks/lines.h"
+#include "tasks/families.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/status.h"
+#include "tasks/answer.h"
+#include "tasks/lines.h"
 
 enum { MAX_WORDS = 4, MAX_LETTERS = 6, MAX_TEXT = MAX_WORDS * (MAX_LETTERS + 1) };
 
@@ -138,12 +139,8 @@ static void cipher_tell(problem *p, const char *key, rng *r, trace_effort effort
 static double cipher_grade(const char *key, const char *answer, size_t len)
 {
     char plain[MAX_TEXT + 1];
-    cursor c = answer_trim(answer, len);
 
-    if (!decode(key, plain) || (size_t)(c.end - c.s) != strlen(plain)) return 0;
-    for (const char *s = plain; *s; s++)
-        if (tolower((unsigned char)*c.s++) != *s) return 0;
-    return 1;
+    return decode(key, plain) ? answer_grade_word(answer, len, plain) : 0;
 }
 
 /* ---- checking ---- */

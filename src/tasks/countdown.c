@@ -3,6 +3,7 @@
  * Depth counts the numbers, 3 to 6: of 1 to 9 for three, of 1 to 12 for more. The
  * target is drawn evenly from the values of 10 to 99 that whole numbers reach
  * (exact division, nothing negative on the way). */
+#include "tasks/families.h"
 #include "tasks/search.h"
 
 #include "base/bytes.h"

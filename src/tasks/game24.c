@@ -2,6 +2,7 @@
  *
  * Depth is 4. Drawn hands have a solution among whole numbers, so that the worked
  * trace can find it; the grader takes fractions on the way, as in 8/(3-8/3). */
+#include "tasks/families.h"
 #include "tasks/search.h"
 
 #include "base/bytes.h"

@@ -13,18 +13,20 @@
  *   ...
  *   A-B+;A-:B-n;B+:A#By ok
  *   so A-B+ */
-#include "tasks/lines.h"
+#include "tasks/families.h"
 
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/status.h"
+#include "tasks/answer.h"
+#include "tasks/lines.h"
 
-enum { MAX_PEOPLE = 4, ANSWER_MAX = 256 };
+enum { MAX_PEOPLE = 4, ANSWER_MAX = 4096 };
 
 typedef struct saying {
-    int x, y;                /* who it is about; y is unused for '+' and '-' */
+    int x, y;                /* who it is about; y is -1 for '+' and '-' */
     char form;               /* one of + - ~ # | */
 } saying;
 
@@ -43,7 +45,7 @@ static bool knave(const island *w, int kinds, int i)
 
 static bool holds(const island *w, int kinds, const saying *s)
 {
-    bool x = knave(w, kinds, s->x), y = s->form == '+' || s->form == '-' ? x : knave(w, kinds, s->y);
+    bool x = knave(w, kinds, s->x), y = s->y >= 0 && knave(w, kinds, s->y);
 
     switch (s->form) {
     case '+': return !x;
@@ -104,7 +106,8 @@ static bool read_saying(const island *w, cursor *c, saying *out)
     c->s += 2;
     if (out->x < 0) return false;
     if (out->form == '+' || out->form == '-') return true;
-    if ((out->form != '~' && out->form != '#' && out->form != '|') || c->s == c->end) return false;
+    if (out->form != '~' && out->form != '#' && out->form != '|') return false;
+    if (c->s == c->end) return false;
     out->y = person(w, *c->s++);
     return out->y >= 0;
 }
@@ -148,6 +151,7 @@ static char *knights_draw(rng *r, int depth)
             saying *s = &w.said[i];
             s->form = form[rng_below(r, 5)];
             if (s->form == '+' || s->form == '-') {
+                s->y = -1;
                 s->x = (i + 1 + (int)rng_below(r, (uint64_t)depth - 1)) % depth;
             } else {
                 s->x = (int)rng_below(r, (uint64_t)depth);
@@ -234,16 +238,13 @@ static void knights_tell(problem *p, const char *key, rng *r, trace_effort effor
 /* "A knight, B knave", "B is a knave and A is a knight", "A and C are knights ...":
  * names in capitals wait for the kind that follows them. Words that could turn the
  * meaning ("not", "or") are not among the fillers, so they make the answer wrong. */
-static double knights_grade(const char *key, const char *answer, size_t len)
+static double island_grade(const island *w, cursor c)
 {
     static const char *const filler[] = { "is", "are", "a", "and", "both", "all", "so" };
-    island w;
-    cursor c = answer_trim(answer, len);
     bool named[MAX_PEOPLE] = { 0 };
     int waiting[MAX_PEOPLE], n_waiting = 0, n_named = 0;
 
-    if (c.end - c.s > ANSWER_MAX || !island_parse(&w, key)) return 0;
-    int solution = island_solve(&w);
+    int solution = island_solve(w);
     while (c.s < c.end) {
         cursor word = { c.s, c.s };
         while (word.end < c.end && ((*word.end >= 'a' && *word.end <= 'z') ||
@@ -255,7 +256,7 @@ static double knights_grade(const char *key, const char *answer, size_t len)
             continue;
         }
         c.s = word.end;
-        int who = word.end - word.s == 1 ? person(&w, *word.s) : -1;
+        int who = word.end - word.s == 1 ? person(w, *word.s) : -1;
         if (who >= 0) {
             if (named[who]) return 0;
             named[who] = true;
@@ -267,7 +268,7 @@ static double knights_grade(const char *key, const char *answer, size_t len)
         if (knight || cursor_is(&word, "knave") || cursor_is(&word, "knaves")) {
             if (n_waiting == 0) return 0;
             while (n_waiting > 0)
-                if (knave(&w, solution, waiting[--n_waiting]) == knight) return 0;
+                if (knave(w, solution, waiting[--n_waiting]) == knight) return 0;
             continue;
         }
         bool known = false;
@@ -275,7 +276,18 @@ static double knights_grade(const char *key, const char *answer, size_t len)
             known = cursor_is(&word, filler[i]);
         if (!known) return 0;
     }
-    return n_named == w.n && n_waiting == 0;
+    return n_named == w->n && n_waiting == 0;
+}
+
+static double knights_grade(const char *key, const char *answer, size_t len)
+{
+    island w;
+
+    if (len > ANSWER_MAX || !island_parse(&w, key)) return 0;
+    char *text = answer_extract(answer, len);
+    double score = text ? island_grade(&w, (cursor){ text, text + strlen(text) }) : 0;
+    mem_free(text);
+    return score;
 }
 
 /* ---- checking ---- */

@@ -78,12 +78,3 @@ char *passes_write(char *pass, trace_effort effort)
     mem_free(pass);
     return bytes_take(&b);
 }
-
-cursor answer_trim(const char *answer, size_t len)
-{
-    cursor c = { answer, answer + len };
-
-    while (c.s < c.end && *c.s && strchr(" \t\r\n", *c.s)) c.s++;
-    while (c.end > c.s && c.end[-1] && strchr(" \t\r\n.", c.end[-1])) c.end--;
-    return c;
-}

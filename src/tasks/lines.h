@@ -32,7 +32,4 @@ void passes_check(const char *think, size_t len, line_fn *fn, void *arg, trace_c
  * the result is the caller's. */
 char *passes_write(char *pass, trace_effort effort);
 
-/* The answer without white space around it and a period behind. */
-cursor answer_trim(const char *answer, size_t len);
-
 #endif

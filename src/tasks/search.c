@@ -5,7 +5,7 @@
  * comes nearest. With three left, a result that meets a remaining number at the
  * target is preferred; with more, a result that could be a factor or a summand of
  * the target. Chance keeps attempts apart, and none is made twice. */
-#include "tasks/search.h"
+#include "tasks/search_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,16 +25,6 @@ enum {
                               * at 40 three numbers fall at once and no trace shows a
                               * miss, at 8 the search is little better than chance */
 };
-
-typedef struct operation {
-    int a, b, result;
-    char sign;
-} operation;
-
-typedef struct attempt {
-    operation op[SEARCH_MAX - 1];
-    int n;
-} attempt;
 
 /* ---- numbers ---- */
 
@@ -88,6 +78,17 @@ char *numbers_text(const int *x, int n, const char *last)
         bytes_add_format(&b, "%d", x[i]);
     }
     return bytes_take(&b);
+}
+
+bool numbers_take(int *x, int *n, int value)
+{
+    for (int i = 0; i < *n; i++)
+        if (x[i] == value) {
+            memmove(x + i, x + i + 1, (size_t)(*n - i - 1) * sizeof *x);
+            --*n;
+            return true;
+        }
+    return false;
 }
 
 /* ---- what can be reached ---- */
@@ -280,14 +281,27 @@ static int operation_order(const void *a, const void *b)
     return (x->sign > y->sign) - (x->sign < y->sign);
 }
 
-/* The same operations in another order are the same attempt. */
-static bool attempt_same(const attempt *s, const attempt *t)
+/* One of the forms that say the same: larger numbers first, operations sorted. */
+static void attempt_sort(attempt *t)
+{
+    for (int i = 0; i < t->n; i++) {
+        operation *o = &t->op[i];
+        if ((o->sign == '+' || o->sign == '*') && o->a < o->b) {
+            int swap = o->a;
+            o->a = o->b;
+            o->b = swap;
+        }
+    }
+    qsort(t->op, (size_t)t->n, sizeof t->op[0], operation_order);
+}
+
+bool attempt_same(const attempt *s, const attempt *t)
 {
     attempt u = *s, v = *t;
 
     if (u.n != v.n) return false;
-    qsort(u.op, (size_t)u.n, sizeof u.op[0], operation_order);
-    qsort(v.op, (size_t)v.n, sizeof v.op[0], operation_order);
+    attempt_sort(&u);
+    attempt_sort(&v);
     for (int i = 0; i < u.n; i++)
         if (operation_order(&u.op[i], &v.op[i]) != 0) return false;
     return true;
@@ -314,17 +328,6 @@ static int search_run(attempt *made, const numbers *x, rng *r, int allowed, bool
     return n;
 }
 
-static void take(int *x, int *n, int value)
-{
-    for (int i = 0; i < *n; i++)
-        if (x[i] == value) {
-            memmove(x + i, x + i + 1, (size_t)(*n - i - 1) * sizeof *x);
-            --*n;
-            return;
-        }
-    CHECK(!"a number that is there");
-}
-
 static void attempt_write(bytes *out, const attempt *t, const numbers *start)
 {
     int x[SEARCH_MAX], n = start->n;
@@ -332,8 +335,8 @@ static void attempt_write(bytes *out, const attempt *t, const numbers *start)
     memcpy(x, start->x, sizeof x);
     for (int i = 0; i < t->n; i++) {
         const operation *o = &t->op[i];
-        take(x, &n, o->a);
-        take(x, &n, o->b);
+        numbers_take(x, &n, o->a);
+        numbers_take(x, &n, o->b);
         bytes_add_format(out, "%s%d%c%d=%d", i ? "," : "", o->a, o->sign, o->b, o->result);
         for (int k = 0; k < n; k++) bytes_add_format(out, " %d", x[k]);
         memmove(x + 1, x, (size_t)n * sizeof *x);

@@ -2,16 +2,16 @@
  *
  * Text here comes from a model: every loop is bounded by its length, every number
  * by three digits, and the numbers of an expression by those of the problem. */
-#include "tasks/search.h"
+#include "tasks/search_internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/status.h"
+#include "tasks/answer.h"
 
 enum {
-    ANSWER_MAX = 512,        /* bytes; the longest sensible answer has about 100 */
+    ANSWER_MAX = 4096,       /* bytes, words around the answer included */
+    DEEP_MAX = 200,          /* parentheses in parentheses */
     TRACE_NUMBER_MAX = 99999,
 };
 
@@ -89,17 +89,6 @@ static bool read_number(reader *r, int *out)
     return r->s > start && (*start != '0' || r->s == start + 1);
 }
 
-static bool use(int *x, int *n, int value)
-{
-    for (int i = 0; i < *n; i++)
-        if (x[i] == value) {
-            memmove(x + i, x + i + 1, (size_t)(*n - i - 1) * sizeof *x);
-            --*n;
-            return true;
-        }
-    return false;
-}
-
 static bool read_sum(reader *r, fraction *out);
 
 static bool read_atom(reader *r, fraction *out)
@@ -107,11 +96,11 @@ static bool read_atom(reader *r, fraction *out)
     int v;
 
     if (read_char(r, '(')) {
-        if (++r->deep > ANSWER_MAX || !read_sum(r, out) || !read_char(r, ')')) return false;
+        if (++r->deep > DEEP_MAX || !read_sum(r, out) || !read_char(r, ')')) return false;
         r->deep--;
         return true;
     }
-    if (!read_number(r, &v) || !use(r->left, &r->n_left, v)) return false;
+    if (!read_number(r, &v) || !numbers_take(r->left, &r->n_left, v)) return false;
     *out = (fraction){ v, 1 };
     return true;
 }
@@ -181,14 +170,13 @@ static bool is_step_list(reader r, int target)
         char sign = read_sign(&r);
         if (!sign || !read_number(&r, &b) || !read_char(&r, '=') || !read_number(&r, &result))
             return false;
-        if (!use(r.left, &r.n_left, a) || !use(r.left, &r.n_left, b) ||
+        if (!numbers_take(r.left, &r.n_left, a) || !numbers_take(r.left, &r.n_left, b) ||
             !is_true(a, sign, b, result))
             return false;
         skip_space(&r);
         if (r.s == r.end) return r.n_left == 0 && result == target;
-        if (r.n_left == 0 || (*r.s != ',' && *r.s != ';' && *r.s != '\n')) return false;
+        if (r.n_left == 0 || (*r.s != ',' && *r.s != ';')) return false;
         r.s++;
-        while (r.s < r.end && (*r.s == ' ' || *r.s == '\n')) r.s++;
         r.left[r.n_left++] = result;
     }
 }
@@ -196,46 +184,18 @@ static bool is_step_list(reader r, int target)
 double search_grade(const char *key, const char *answer, size_t len)
 {
     numbers x;
-    reader r = { .s = answer, .end = answer + len };
 
-    if (!numbers_parse(&x, key)) return 0;
-    while (r.s < r.end && strchr(" \t\r\n", *r.s) && *r.s) r.s++;
-    while (r.end > r.s && strchr(" \t\r\n.", r.end[-1]) && r.end[-1]) r.end--;
-    if (r.s == r.end || r.end - r.s > ANSWER_MAX) return 0;
+    if (len > ANSWER_MAX || !numbers_parse(&x, key)) return 0;
+    char *text = answer_extract(answer, len);
+    if (!text) return 0;
+    reader r = { .s = text, .end = text + strlen(text), .n_left = x.n };
     memcpy(r.left, x.x, sizeof x.x);
-    r.n_left = x.n;
-    return is_step_list(r, x.target) || is_expression(r, x.target);
+    bool right = is_step_list(r, x.target) || is_expression(r, x.target);
+    mem_free(text);
+    return right;
 }
 
 /* ---- traces ---- */
-
-/* One operation as the trace has it, for telling attempts apart. */
-typedef struct move {
-    int a, b;
-    char sign;
-} move;
-
-typedef struct line_moves {
-    move m[SEARCH_MAX];
-    int n;
-} line_moves;
-
-static int move_order(const void *a, const void *b)
-{
-    const move *x = a, *y = b;
-
-    if (x->a != y->a) return x->a < y->a ? -1 : 1;
-    if (x->b != y->b) return x->b < y->b ? -1 : 1;
-    return (x->sign > y->sign) - (x->sign < y->sign);
-}
-
-static bool moves_same(const line_moves *s, const line_moves *t)
-{
-    if (s->n != t->n) return false;
-    for (int i = 0; i < s->n; i++)
-        if (move_order(&s->m[i], &t->m[i]) != 0) return false;
-    return true;
-}
 
 /* A number as traces write it: digits only, no space before. */
 static bool trace_number(const char **s, const char *end, int *out)
@@ -264,7 +224,7 @@ static bool same_numbers(const int *x, int n, const int *y, int m)
     if (n != m) return false;
     memcpy(z, x, (size_t)n * sizeof *x);
     for (int i = 0; i < m; i++)
-        if (!use(z, &n, y[i])) return false;
+        if (!numbers_take(z, &n, y[i])) return false;
     return true;
 }
 
@@ -287,16 +247,16 @@ static bool check_head(const char *s, const char *end, const numbers *x, trace_c
 /* One attempt. Numbers count as left when the step before says so, so that a slip
  * is charged to the step that makes it. */
 static bool check_attempt(const char *s, const char *end, const numbers *x, trace_check *out,
-                          line_moves *moves, bool *hit)
+                          attempt *made, bool *hit)
 {
     int left[SEARCH_MAX], n_left = x->n;
 
     memcpy(left, x->x, sizeof left);
-    moves->n = 0;
+    made->n = 0;
     *hit = false;
     for (;;) {
         int a, b, result, rest[SEARCH_MAX], n_rest = 0;
-        if (moves->n == x->n - 1 || !trace_number(&s, end, &a) || s == end) return false;
+        if (made->n == x->n - 1 || !trace_number(&s, end, &a) || s == end) return false;
         char sign = *s++;
         if (sign != '+' && sign != '-' && sign != '*' && sign != '/') return false;
         if (!trace_number(&s, end, &b) || !trace_char(&s, end, '=') ||
@@ -306,11 +266,10 @@ static bool check_attempt(const char *s, const char *end, const numbers *x, trac
             if (n_rest == SEARCH_MAX - 1 || !trace_number(&s, end, &rest[n_rest])) return false;
             n_rest++;
         }
-        bool swap = a < b && (sign == '+' || sign == '*');
-        moves->m[moves->n++] = (move){ swap ? b : a, swap ? a : b, sign };
-        bool good = is_true(a, sign, b, result) && use(left, &n_left, a) &&
-                    use(left, &n_left, b) && same_numbers(left, n_left, rest, n_rest);
-        bool last = moves->n == x->n - 1;
+        made->op[made->n++] = (operation){ a, b, result, sign };
+        bool good = is_true(a, sign, b, result) && numbers_take(left, &n_left, a) &&
+                    numbers_take(left, &n_left, b) && same_numbers(left, n_left, rest, n_rest);
+        bool last = made->n == x->n - 1;
         if (last) {
             int target;
             if (!trace_char(&s, end, ':') || !trace_number(&s, end, &target) || end - s != 1 ||
@@ -328,7 +287,6 @@ static bool check_attempt(const char *s, const char *end, const numbers *x, trac
         memcpy(left + 1, rest, (size_t)n_rest * sizeof *rest);
         n_left = n_rest + 1;
     }
-    qsort(moves->m, (size_t)moves->n, sizeof moves->m[0], move_order);
     return true;
 }
 
@@ -336,7 +294,7 @@ void search_check(const char *key, const char *think, size_t len, trace_check *o
 {
     const char *s = think, *end = think + len;
     numbers x;
-    line_moves *made = NULL;
+    attempt *made = NULL;
     bool ended = false, head = false, good = true;
 
     *out = (trace_check){ 0 };
@@ -357,7 +315,7 @@ void search_check(const char *key, const char *think, size_t len, trace_check *o
             bool whole = check_attempt(s, stop, &x, out, &made[out->n_attempt], &ended);
             if (whole) {
                 for (int i = 0; i < out->n_attempt; i++)
-                    if (moves_same(&made[i], &made[out->n_attempt])) {
+                    if (attempt_same(&made[i], &made[out->n_attempt])) {
                         out->n_repeat++;
                         break;
                     }

@@ -119,7 +119,8 @@ const theme story_theme[N_THEME] = {
             [EVENT_ASK] = "How many %i does %p have now?|How much money has %p, in %i?",
             [EVENT_ASK_BOTH] = "How many %i do they have together?",
             [EVENT_ASK_GAP] = "How many %i more does %o have than %p?",
-            [EVENT_ASK_EACH] = "%p shares it equally among %k sisters. How many %i does each get?",
+            [EVENT_ASK_EACH] = "%p shares it equally among %k sisters. How many %i does "
+                               "each get?",
         },
         .aux = "sum", .max = 199,
     },
@@ -175,8 +176,8 @@ const theme story_theme[N_THEME] = {
             [EVENT_ASK] = "How many %i grow in the garden of %p?|How many %i does %p have?",
             [EVENT_ASK_BOTH] = "How many %i do they have together?",
             [EVENT_ASK_GAP] = "How many more %i does %o have?",
-            [EVENT_ASK_EACH] = "They stand in %k equal rows. How many are in a row?|%p has them in %k equal "
-                               "rows. How many are in a row?",
+            [EVENT_ASK_EACH] = "They stand in %k equal rows. How many are in a row?|%p has them "
+                               "in %k equal rows. How many are in a row?",
         },
         .aux = "rows", .max = 150,
     },
@@ -188,8 +189,8 @@ const theme story_theme[N_THEME] = {
             [EVENT_GAIN] = "%k more join.|%k come late.|%k more join %p.",
             [EVENT_LOSE] = "%k go home.|%k leave early.|%k leave %p.",
             [EVENT_GAIN_GROUPS] = "%n cars bring %p %k more each.",
-            [EVENT_LOSE_GROUPS] = "%n cars take %k each away.|%n vans leave with %k each.|%p sends %n "
-                                  "cars off with %k each.",
+            [EVENT_LOSE_GROUPS] = "%n cars take %k each away.|%n vans leave with %k each.|%p "
+                                  "sends %n cars off with %k each.",
             [EVENT_HALF] = "Then half of them leave.|Half leave %p.",
             [EVENT_TIMES] = "%o leads %k times as many.",
             [EVENT_MORE] = "%o leads %k more than %p.",
@@ -197,10 +198,10 @@ const theme story_theme[N_THEME] = {
             [EVENT_ASK] = "How many %i are with %p now?|How many %i does %p count in the end?",
             [EVENT_ASK_BOTH] = "How many %i are there in both groups?",
             [EVENT_ASK_GAP] = "How many more %i does %o lead?",
-            [EVENT_ASK_EACH] = "They form %k equal teams. How many are in a team?|%p forms %k equal teams. How "
-                               "many are in a team?",
-            [EVENT_ASK_WORTH] = "Each pays %k dollars. How many dollars is that in all?|Each one with %p pays %k "
-                                "dollars. How many dollars is that?",
+            [EVENT_ASK_EACH] = "They form %k equal teams. How many are in a team?|%p forms %k "
+                               "equal teams. How many are in a team?",
+            [EVENT_ASK_WORTH] = "Each pays %k dollars. How many dollars is that in all?|Each "
+                                "one with %p pays %k dollars. How many dollars is that?",
         },
         .aux = "cars", .max = 150,
     },

@@ -14,16 +14,17 @@
  *   Lily: 19*2=38
  *   both: 19+38=57
  *   both stamps? 57 */
-#include "tasks/lines.h"
-#include "tasks/story.h"
+#include "tasks/families.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/status.h"
+#include "tasks/answer.h"
+#include "tasks/lines.h"
+#include "tasks/story.h"
 
 enum { MAX_STEP = 5, MAX_EVENT = 9, ASIDE = N_EVENT };
 
@@ -263,14 +264,16 @@ static char *word_draw(rng *r, int depth)
         p.who = (int)rng_below(r, N_NAME);
         p.other = (p.who + 1 + (int)rng_below(r, N_NAME - 1)) % N_NAME;
         int n_middle = rng_between(r, depth > 3 ? 1 : 0, depth);
-        int aside = depth >= 2 && rng_below(r, 2) ? (int)rng_below(r, (uint64_t)n_middle + 1) : -1;
+        int aside = -1;
+        if (depth >= 2 && rng_below(r, 2)) aside = (int)rng_below(r, (uint64_t)n_middle + 1);
         event_draw(&p, r, rng_below(r, 2) ? EVENT_HAS : EVENT_GROUPS);
         for (int i = 0; i <= n_middle; i++) {
             if (i == aside) event_draw(&p, r, ASIDE);
             if (i < n_middle) event_draw(&p, r, rng_between(r, EVENT_GAIN, EVENT_FEWER));
         }
         event_draw(&p, r, rng_between(r, EVENT_ASK, N_EVENT - 1));
-        if (program_plan(&p) && p.n_step == depth && is_small(&p)) return program_key(&p);
+        if (!program_plan(&p) || p.n_step != depth || !is_small(&p)) continue;
+        if (!answer_stock(p.step[depth - 1].result)) return program_key(&p);
     }
 }
 
@@ -357,18 +360,12 @@ static void word_tell(problem *out, const char *key, rng *r, trace_effort effort
     out->depth = p.n_step;
 }
 
-/* The bare number, with its unit behind or a dollar sign before it at most. */
 static double word_grade(const char *key, const char *answer, size_t len)
 {
     program p;
-    cursor c = answer_trim(answer, len);
-    int v;
 
     if (!program_parse(&p, key)) return 0;
-    if (strcmp(p.unit, "dollars") == 0) cursor_char(&c, '$');
-    if (!cursor_number(&c, &v) || v != p.step[p.n_step - 1].result) return 0;
-    if (cursor_char(&c, ' ') && !cursor_text(&c, p.unit)) return 0;
-    return c.s == c.end;
+    return answer_grade_integer(answer, len, p.step[p.n_step - 1].result);
 }
 
 /* ---- checking ---- */

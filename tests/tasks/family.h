@@ -8,7 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
-#include "tasks/problem.h"
+#include "tasks/families.h"
 
 #include <check.h>
 
@@ -76,8 +76,6 @@ static inline void family_no_free_points(const task *t, int n, const char *const
 {
     static const char *const lazy[] = { "", " ", ".", "0", "1", "42", "none", "yes", "the answer",
                                         "0 1 2 3 4 5 6 7 8 9" };
-    double lazy_score = 0;
-    int n_problem = 0;
 
     for (int d = t->min_depth; d <= t->max_depth; d++)
         for (int i = 0; i < n; i++) {
@@ -88,12 +86,8 @@ static inline void family_no_free_points(const task *t, int n, const char *const
             ck_assert(family_grade(t, p.key, p.think) == 0);
             for (const char *const *e = extra; *e; e++)
                 ck_assert_msg(family_grade(t, p.key, *e) == 0, "%s: %s", p.key, *e);
-            for (size_t k = 0; k < sizeof lazy / sizeof lazy[0]; k++) {
-                double score = family_grade(t, p.key, lazy[k]);
-                /* A constant number is right where the answer happens to be it. */
-                ck_assert(score == 0 || strcmp(lazy[k], p.answer) == 0);
-                lazy_score += score;
-            }
+            for (size_t k = 0; k < sizeof lazy / sizeof lazy[0]; k++)
+                ck_assert_msg(family_grade(t, p.key, lazy[k]) == 0, "%s: %s", p.key, lazy[k]);
             if (p.solved) {
                 /* The answer twice, or beside another one, is a list of options. */
                 bytes b = { 0 };
@@ -104,10 +98,8 @@ static inline void family_no_free_points(const task *t, int n, const char *const
                 ck_assert(t->grade(p.key, b.data, b.len) == 0);
                 bytes_fini(&b);
             }
-            n_problem++;
             family_drop(&p);
         }
-    ck_assert(lazy_score < 0.05 * n_problem);
 }
 
 /* The same stream gives the same bytes, another index or seed another problem. */

@@ -1,8 +1,6 @@
 /* The letter-pair cipher. */
 #include "family.h"
 
-extern const task task_cipher;
-
 static const char key[] = "oyfjdnisdr acxz";     /* "think by" */
 static const char good[] =
     "oy fj dn is dr / ac xz\n"
@@ -99,11 +97,13 @@ START_TEST(each_kind_of_slip_is_one_false_step)
     static const struct { const char *old, *new; } slip[] = {
         { "oy fj", "oy jf" },                     /* split wrongly */
         { "oy:15", "yo:15" },                     /* another pair */
+        { "oy:15+25", "yo:25+15" },               /* the pair turned round */
         { "15+25=40", "14+26=40" },               /* letters looked up wrongly */
         { "6+10=16/2", "6+10=18/2" },             /* sum */
         { "18/2=9", "18/2=8" },                   /* half */
-        { "=14=n\n", "=14=m\n" },                 /* letter; the word below then differs too */
         { "\n=think\n", "\n=thing\n" },           /* word; the last line then differs too */
+        { "=14=n\n", "=14=m\n" },                 /* letter; the word below then differs too */
+        { "10=16/2=8=h", "10=18/2=9=i" },         /* a wrong sum carried on; likewise */
         { "\noyfjdnisdr acxz=", "\noyfjdnisdr acx=" },
         { "=think by", "=think bye" },
     };
@@ -119,7 +119,7 @@ START_TEST(each_kind_of_slip_is_one_false_step)
         bytes_add_string(&b, at + strlen(slip[i].old));
         c = family_check(&task_cipher, key, b.data);
         ck_assert_msg(c.well_formed && c.n_step == 11, "%s", b.data);
-        ck_assert_int_eq(c.n_true, i == 5 || i == 6 ? 9 : 10);
+        ck_assert_int_eq(c.n_true, i >= 6 && i <= 8 ? 9 : 10);
         bytes_fini(&b);
     }
 }

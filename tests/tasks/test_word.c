@@ -5,8 +5,6 @@
 #include "tasks/story.h"
 #include "family.h"
 
-extern const task task_word;
-
 static double grade(const char *key, const char *answer)
 {
     return family_grade(&task_word, key, answer);
@@ -158,8 +156,7 @@ START_TEST(the_number_alone_is_the_answer)
 {
     ck_assert(grade(key, "57") == 1);
     ck_assert(grade(key, " 57.\n") == 1);
-    ck_assert(grade(key, "57 stamps") == 1);
-    ck_assert(grade("4.0.1.2 h30 l4 q", "$26") == 1);
+    ck_assert(grade(key, "The answer is 57.") == 1);
     static const char *const wrong[] = { "56", "57 57", "57 dollars", "$57", "57stamps", "5 7", "57=57",
                                          "19+38", "57,58", "-57", "57 or 58", "both stamps? 57", NULL };
     for (const char *const *a = wrong; *a; a++) ck_assert_msg(grade(key, *a) == 0, "%s", *a);
@@ -200,7 +197,7 @@ START_TEST(broken_keys_earn_nothing)
 
     for (const char *const *k = bad; *k; k++)
         for (int v = 0; v < 20; v++) {
-            char text[8];
+            char text[12];
             snprintf(text, sizeof text, "%d", v);
             ck_assert_msg(grade(*k, text) == 0, "%s", *k);
         }
