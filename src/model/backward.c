@@ -3,7 +3,8 @@
  * p->dx is the gradient of the residual stream; each block adds what reaches
  * its input through it. What the forward did not keep (norms, gated rows) is
  * made again, and a layer's kept rows are overwritten by their gradients where
- * both have one shape. Sums over rows have one order whatever the threads. */
+ * both have one shape. Rows go through a block's steps ROW_BLOCK at a time, to
+ * stay in the cache. Sums over rows have one order whatever the threads. */
 #include "model/backward.h"
 
 #include <string.h>
@@ -132,6 +133,11 @@ static void bias_backward(pool *threads, const param *bias, const float *dy, int
     pool_run(threads, column_sums, &c, chunks(bias->n_in, SUM_COLUMNS));
 }
 
+static float *block_of(const tape *p, float *rows, int n)
+{
+    return rows + (size_t)p->row * (size_t)n;
+}
+
 static void unrotate(void *arg, int item, int thread)
 {
     tape *p = arg;
@@ -139,73 +145,89 @@ static void unrotate(void *arg, int item, int thread)
     size_t d = (size_t)c->d_head;
 
     (void)thread;
-    FOR_ROWS(r, item, p->n_row) {
+    FOR_ROWS(local, item, p->n_block) {
+        size_t r = (size_t)(p->row + local);
         const float *cosine = p->ws->angles + (size_t)p->ws->pos[r] * d;
 
-        gradient_rope(p->dq + (size_t)r * (size_t)c->n_head * d, cosine, cosine + d / 2, c->n_head,
+        gradient_rope(p->dq + r * (size_t)c->n_head * d, cosine, cosine + d / 2, c->n_head,
                       c->d_head);
-        gradient_rope(p->dk + (size_t)r * (size_t)c->n_head_kv * d, cosine, cosine + d / 2,
-                      c->n_head_kv, c->d_head);
+        gradient_rope(p->dk + r * (size_t)c->n_head_kv * d, cosine, cosine + d / 2, c->n_head_kv,
+                      c->d_head);
     }
 }
 
-static void attend_backward(tape *p, pool *threads, int i)
+/* Gradients of one of the layer's maps over the block: dy and x are the
+ * block's rows. */
+static void layer_linear(tape *p, pool *threads, linear_slot slot, const float *dy,
+                         const float *x, bool add, float *dx)
 {
-    const model *m = p->t->m;
-    const config *c = &m->config;
-    const layer *y = &m->layers[i];
-    const layer_params *l = &p->t->layers[i];
-    const kept_layer *k = &p->ws->kept[i];
-    /* Nothing below the first layer of a frozen embedding learns. */
-    bool needs_dx = i > 0 || p->t->embedding;
-    float *dq = p->dq, *dk = p->dk, *dn = needs_dx ? p->dnormed : NULL;
+    const linear_params *l = &p->t->layers[p->i_layer].linear[slot];
+    float *low = p->ws->kept[p->i_layer].low[slot];
 
-    linear_backward(p, threads, &l->linear[SLOT_O], p->dx, k->att, k->low[SLOT_O], p->n_row, false,
-                    p->datt);
-    gradient_attention(p->g, threads, p->runs, p->n_run, p->n_row, c->n_head, c->n_head_kv,
-                       c->d_head, k->q, k->k, k->v, k->att, p->datt, p->dq, p->dk, p->dv);
-    if (!c->no_rope[i]) pool_run(threads, unrotate, p, chunks(p->n_row, ROW_CHUNK));
+    linear_backward(p, threads, l, dy, x, l->l ? block_of(p, low, l->l->rank) : NULL, p->n_block,
+                    add, dx);
+}
+
+static void attend_out_backward(tape *p, pool *threads)
+{
+    const config *c = &p->t->m->config;
+    int n_q = c->n_head * c->d_head;
+
+    layer_linear(p, threads, SLOT_O, block_of(p, p->dx, c->d_model),
+                 block_of(p, p->ws->kept[p->i_layer].att, n_q), false, block_of(p, p->datt, n_q));
+}
+
+static void attend_in_backward(tape *p, pool *threads)
+{
+    const config *c = &p->t->m->config;
+    const layer *y = &p->t->m->layers[p->i_layer];
+    const layer_params *l = &p->t->layers[p->i_layer];
+    const kept_layer *k = &p->ws->kept[p->i_layer];
+    int n_q = c->n_head * c->d_head, n_kv = c->n_head_kv * c->d_head;
+    /* Nothing below the first layer of a frozen embedding learns. */
+    bool needs_dx = p->i_layer > 0 || p->t->embedding;
+    float *dn = needs_dx ? p->dnormed : NULL, *x = block_of(p, k->x, c->d_model);
+    float *dq = block_of(p, p->dq, n_q), *dk = block_of(p, p->dk, n_kv);
+    float *dv = block_of(p, p->dv, n_kv);
+
+    if (!c->no_rope[p->i_layer]) pool_run(threads, unrotate, p, chunks(p->n_block, ROW_CHUNK));
     if (y->q_norm) {
-        gradient_norm(threads, k->q_raw, y->q_norm, c->norm_eps, dq, p->n_row * c->n_head,
-                      c->d_head, false, p->datt, grad_of(l->q_norm));
-        gradient_norm(threads, k->k_raw, y->k_norm, c->norm_eps, dk, p->n_row * c->n_head_kv,
-                      c->d_head, false, p->dq, grad_of(l->k_norm));
-        dk = p->dq;
-        dq = p->datt;
+        float *raw_dq = block_of(p, p->datt, n_q);
+
+        gradient_norm(threads, block_of(p, k->q_raw, n_q), y->q_norm, c->norm_eps, dq,
+                      p->n_block * c->n_head, c->d_head, false, raw_dq, grad_of(l->q_norm));
+        gradient_norm(threads, block_of(p, k->k_raw, n_kv), y->k_norm, c->norm_eps, dk,
+                      p->n_block * c->n_head_kv, c->d_head, false, dq, grad_of(l->k_norm));
+        dk = dq;
+        dq = raw_dq;
     }
-    bias_backward(threads, l->q_bias, dq, p->n_row);
-    bias_backward(threads, l->k_bias, dk, p->n_row);
-    bias_backward(threads, l->v_bias, p->dv, p->n_row);
-    renorm(p, threads, k->x, y->attn_norm);
-    linear_backward(p, threads, &l->linear[SLOT_Q], dq, p->normed, k->low[SLOT_Q], p->n_row, false,
-                    dn);
-    linear_backward(p, threads, &l->linear[SLOT_K], dk, p->normed, k->low[SLOT_K], p->n_row, true,
-                    dn);
-    linear_backward(p, threads, &l->linear[SLOT_V], p->dv, p->normed, k->low[SLOT_V], p->n_row,
-                    true, dn);
+    bias_backward(threads, l->q_bias, dq, p->n_block);
+    bias_backward(threads, l->k_bias, dk, p->n_block);
+    bias_backward(threads, l->v_bias, dv, p->n_block);
+    renorm(p, threads, x, y->attn_norm, p->n_block);
+    layer_linear(p, threads, SLOT_Q, dq, p->normed, false, dn);
+    layer_linear(p, threads, SLOT_K, dk, p->normed, true, dn);
+    layer_linear(p, threads, SLOT_V, dv, p->normed, true, dn);
     if (needs_dx)
-        gradient_norm(threads, k->x, y->attn_norm, c->norm_eps, dn, p->n_row, c->d_model, true,
-                      p->dx, grad_of(l->attn_norm));
+        gradient_norm(threads, x, y->attn_norm, c->norm_eps, dn, p->n_block, c->d_model, true,
+                      block_of(p, p->dx, c->d_model), grad_of(l->attn_norm));
 }
 
 /* ---- feed-forward ---- */
 
-typedef struct gate_call {
-    tape *p;
-    kept_layer *k;
-} gate_call;
-
 static void gate_again(void *arg, int item, int thread)
 {
-    const gate_call *c = arg;
-    int n = c->p->t->m->config.d_ff;
+    const tape *p = arg;
+    const kept_layer *k = &p->ws->kept[p->i_layer];
+    int n = p->t->m->config.d_ff;
+    const float *gate = block_of(p, k->gate, n), *up = block_of(p, k->up, n);
 
     (void)thread;
-    FOR_ROWS(r, item, c->p->n_row) {
+    FOR_ROWS(r, item, p->n_block) {
         size_t at = (size_t)r * (size_t)n;
 
-        memcpy(c->p->ws->hidden + at, c->k->gate + at, (size_t)n * sizeof(float));
-        swiglu(c->p->ws->hidden + at, c->k->up + at, n);
+        memcpy(p->ws->hidden + at, gate + at, (size_t)n * sizeof(float));
+        swiglu(p->ws->hidden + at, up + at, n);
     }
 }
 
@@ -213,37 +235,59 @@ static void gate_again(void *arg, int item, int thread)
  * gradients. */
 static void gate_backward(void *arg, int item, int thread)
 {
-    const gate_call *c = arg;
-    int n = c->p->t->m->config.d_ff;
+    const tape *p = arg;
+    const kept_layer *k = &p->ws->kept[p->i_layer];
+    int n = p->t->m->config.d_ff;
+    float *gate = block_of(p, k->gate, n), *up = block_of(p, k->up, n);
 
     (void)thread;
-    FOR_ROWS(r, item, c->p->n_row) {
+    FOR_ROWS(r, item, p->n_block) {
         size_t at = (size_t)r * (size_t)n;
 
-        gradient_swiglu(c->k->gate + at, c->k->up + at, c->p->dhidden + at, n, c->k->gate + at,
-                        c->k->up + at);
+        gradient_swiglu(gate + at, up + at, p->dhidden + at, n, gate + at, up + at);
     }
 }
 
-static void dense_backward(tape *p, pool *threads, int i)
+static void dense_backward(tape *p, pool *threads)
 {
     const config *c = &p->t->m->config;
-    const layer *y = &p->t->m->layers[i];
-    const layer_params *l = &p->t->layers[i];
-    kept_layer *k = &p->ws->kept[i];
-    gate_call g = { p, k };
+    const layer *y = &p->t->m->layers[p->i_layer];
+    const kept_layer *k = &p->ws->kept[p->i_layer];
+    float *dx = block_of(p, p->dx, c->d_model), *mid = block_of(p, k->mid, c->d_model);
 
-    pool_run(threads, gate_again, &g, chunks(p->n_row, ROW_CHUNK));
-    linear_backward(p, threads, &l->linear[SLOT_DOWN], p->dx, p->ws->hidden, k->low[SLOT_DOWN],
-                    p->n_row, false, p->dhidden);
-    pool_run(threads, gate_backward, &g, chunks(p->n_row, ROW_CHUNK));
-    renorm(p, threads, k->mid, y->ffn_norm);
-    linear_backward(p, threads, &l->linear[SLOT_GATE], k->gate, p->normed, k->low[SLOT_GATE],
-                    p->n_row, false, p->dnormed);
-    linear_backward(p, threads, &l->linear[SLOT_UP], k->up, p->normed, k->low[SLOT_UP], p->n_row,
-                    true, p->dnormed);
-    gradient_norm(threads, k->mid, y->ffn_norm, c->norm_eps, p->dnormed, p->n_row, c->d_model, true,
-                  p->dx, grad_of(l->ffn_norm));
+    pool_run(threads, gate_again, p, chunks(p->n_block, ROW_CHUNK));
+    layer_linear(p, threads, SLOT_DOWN, dx, p->ws->hidden, false, p->dhidden);
+    pool_run(threads, gate_backward, p, chunks(p->n_block, ROW_CHUNK));
+    renorm(p, threads, mid, y->ffn_norm, p->n_block);
+    layer_linear(p, threads, SLOT_GATE, block_of(p, k->gate, c->d_ff), p->normed, false,
+                 p->dnormed);
+    layer_linear(p, threads, SLOT_UP, block_of(p, k->up, c->d_ff), p->normed, true, p->dnormed);
+    gradient_norm(threads, mid, y->ffn_norm, c->norm_eps, p->dnormed, p->n_block, c->d_model, true,
+                  dx, grad_of(p->t->layers[p->i_layer].ffn_norm));
+}
+
+/* ---- a layer ---- */
+
+static void over_blocks(tape *p, pool *threads, void (*part)(tape *p, pool *threads))
+{
+    for (p->row = 0; p->row < p->n_row; p->row += ROW_BLOCK) {
+        p->n_block = p->n_row - p->row < ROW_BLOCK ? p->n_row - p->row : ROW_BLOCK;
+        part(p, threads);
+    }
+}
+
+static void layer_backward(tape *p, pool *threads, int i)
+{
+    const config *c = &p->t->m->config;
+    const kept_layer *k = &p->ws->kept[i];
+
+    p->i_layer = i;
+    if (p->t->m->layers[i].router) sparse_backward(p, threads, i);
+    else over_blocks(p, threads, dense_backward);
+    over_blocks(p, threads, attend_out_backward);
+    gradient_attention(p->g, threads, p->runs, p->n_run, p->n_row, c->n_head, c->n_head_kv,
+                       c->d_head, k->q, k->k, k->v, k->att, p->datt, p->dq, p->dk, p->dv);
+    over_blocks(p, threads, attend_in_backward);
 }
 
 /* ---- embedding ---- */
@@ -315,10 +359,6 @@ void tape_backward(tape *p, pool *threads, const tape_target *targets, int n,
     head_backward(p, threads, targets, n, temperature, slope, arg, log_prob, entropy);
     gradient_norm(threads, p->ws->kept[c->n_layer].x, m->output_norm, c->norm_eps, p->dnormed,
                   p->n_row, c->d_model, false, p->dx, grad_of(p->t->output_norm));
-    for (int i = c->n_layer; i--;) {
-        if (m->layers[i].router) sparse_backward(p, threads, i);
-        else dense_backward(p, threads, i);
-        attend_backward(p, threads, i);
-    }
+    for (int i = c->n_layer; i--;) layer_backward(p, threads, i);
     if (p->t->embedding) embed_backward(p, threads);
 }

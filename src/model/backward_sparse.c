@@ -195,7 +195,7 @@ void sparse_backward(tape *p, pool *threads, int i_layer)
 
     c.balance = (float)((double)p->t->options.router_balance * g->n_expert /
                         (rows * rows * sparse_layers(m)));
-    renorm(p, threads, c.k->mid, y->ffn_norm);
+    renorm(p, threads, c.k->mid, y->ffn_norm, p->n_row);
     for (int e = 0; e < g->n_expert; e++) {
         c.first = c.k->first[e];
         c.n = c.k->first[e + 1] - c.first;

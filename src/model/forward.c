@@ -104,11 +104,11 @@ static void step_embed(void *arg, int item, int thread)
 {
     pass *p = arg;
     const config *c = &p->m->config;
-    workspace *w = p->ws;
 
     (void)thread;
     FOR_ROWS(r, item, p->n_row)
-        matrix_row(p->m->embedding, p->batch->ids[r], w->at.x + (size_t)r * (size_t)c->d_model);
+        matrix_row(p->m->embedding, p->batch->ids[r],
+                   p->ws->at.x + (size_t)r * (size_t)c->d_model);
 }
 
 static void step_angles(void *arg, int item, int thread)
@@ -148,11 +148,12 @@ static void step_norm(void *arg, int item, int thread)
 {
     pass *p = arg;
     int d = p->m->config.d_model;
+    const float *x = block_rows(p, p->ws->at.x, d);
     float normed[d];
 
     (void)thread;
     FOR_ROWS(r, item, p->n_row) {
-        norm_rms(p->ws->at.x + (size_t)r * (size_t)d, p->norm, p->m->config.norm_eps, d, normed);
+        norm_rms(x + (size_t)r * (size_t)d, p->norm, p->m->config.norm_eps, d, normed);
         inputs_set(p->ws->in, p->kinds, r, normed);
     }
 }
@@ -162,10 +163,10 @@ static void step_add(void *arg, int item, int thread)
 {
     pass *p = arg;
     int d = p->m->config.d_model;
+    float *out = block_rows(p, p->ws->at.mid, d), *x = block_rows(p, p->ws->at.x, d);
 
     (void)thread;
-    FOR_ROWS(r, item, p->n_row)
-        row_add(p->ws->at.mid + (size_t)r * (size_t)d, p->ws->at.x + (size_t)r * (size_t)d, d);
+    FOR_ROWS(r, item, p->n_row) row_add(out + (size_t)r * (size_t)d, x + (size_t)r * (size_t)d, d);
 }
 
 /* The result in at.mid becomes the next block's at.x; `next` is where that
@@ -214,7 +215,8 @@ static void step_heads(void *arg, int item, int thread)
     size_t n_q = (size_t)(c->n_head * c->d_head);
 
     (void)thread;
-    FOR_ROWS(r, item, p->n_row) {
+    FOR_ROWS(local, item, p->n_row) {
+        int r = p->row + local;
         size_t at_q = (size_t)r * n_q, at_kv = (size_t)r * (size_t)n_kv;
         float *k = w->at.k + at_kv, *v = w->at.v + at_kv;
 
@@ -233,55 +235,74 @@ static void step_heads(void *arg, int item, int thread)
 static void step_attended(void *arg, int item, int thread)
 {
     pass *p = arg;
-    size_t n_q = (size_t)(p->m->config.n_head * p->m->config.d_head);
+    int n_q = p->m->config.n_head * p->m->config.d_head;
+    const float *att = block_rows(p, p->ws->at.att, n_q);
 
     (void)thread;
     FOR_ROWS(r, item, p->n_row)
-        inputs_set(p->ws->in, p->kinds, r, p->ws->at.att + (size_t)r * n_q);
+        inputs_set(p->ws->in, p->kinds, r, att + (size_t)r * (size_t)n_q);
 }
 
 static void step_gate(void *arg, int item, int thread)
 {
     pass *p = arg;
     workspace *w = p->ws;
-    size_t n = (size_t)p->m->config.d_ff;
+    int d_ff = p->m->config.d_ff;
+    size_t n = (size_t)d_ff;
+    float *gate = block_rows(p, w->at.gate, d_ff), *up = block_rows(p, w->at.up, d_ff);
+    float *hidden = w->kept ? w->hidden : gate;
 
     (void)thread;
     FOR_ROWS(r, item, p->n_row) {
         size_t at = (size_t)r * n;
 
-        if (w->hidden != w->at.gate) memcpy(w->hidden + at, w->at.gate + at, n * 4);
-        swiglu(w->hidden + at, w->at.up + at, (int)n);
-        inputs_set(w->in, p->kinds, r, w->hidden + at);
+        if (w->kept) memcpy(hidden + at, gate + at, n * sizeof(float));
+        swiglu(hidden + at, up + at, d_ff);
+        inputs_set(w->in, p->kinds, r, hidden + at);
     }
 }
 
 /* ---- blocks ---- */
 
-static void attend_block(pass *p)
+/* A product of the block's rows with a matrix of the layer. */
+static linear layer_linear(const pass *p, linear_slot slot, const matrix *m, float *rows)
 {
-    const config *c = &p->m->config;
+    const lora *l = p->layer->lora[slot];
+    float *low = l ? block_rows(p, p->ws->at.low[slot], l->rank) : NULL;
+
+    return linear_of(p->ws->in, p->n_row, m, l, low, block_rows(p, rows, matrix_n_out(m)));
+}
+
+/* Queries, keys and values of the block's rows. */
+static void attend_in(pass *p)
+{
     const layer *y = p->layer;
-    workspace *w = p->ws;
-    kept_layer *at = &w->at;
-    linear qkv[3], out;
+    kept_layer *at = &p->ws->at;
+    linear qkv[3];
 
     p->norm = y->attn_norm;
     p->kinds = kinds_of(y->q, y->lora[SLOT_Q]) | kinds_of(y->k, y->lora[SLOT_K]) |
                kinds_of(y->v, y->lora[SLOT_V]);
-    inputs_begin(w->in, p->kinds, p->n_row, c->d_model);
+    inputs_begin(p->ws->in, p->kinds, p->n_row, p->m->config.d_model);
     over_rows(p, step_norm, p->n_row);
-    qkv[0] = linear_of(w->in, p->n_row, y->q, y->lora[SLOT_Q], at->low[SLOT_Q], at->q);
-    qkv[1] = linear_of(w->in, p->n_row, y->k, y->lora[SLOT_K], at->low[SLOT_K], at->k);
-    qkv[2] = linear_of(w->in, p->n_row, y->v, y->lora[SLOT_V], at->low[SLOT_V], at->v);
+    qkv[0] = layer_linear(p, SLOT_Q, y->q, at->q);
+    qkv[1] = layer_linear(p, SLOT_K, y->k, at->k);
+    qkv[2] = layer_linear(p, SLOT_V, y->v, at->v);
     linear_multiply(p, qkv, 3);
     over_rows(p, step_heads, p->n_row);
-    attention(p->threads, p->kv, w->kept ? 0 : p->i_layer, p->batch->runs, p->batch->n_run,
-              at->q, c->n_head, at->att);
+}
+
+/* What attention found, back into the residual stream. */
+static void attend_out(pass *p)
+{
+    const config *c = &p->m->config;
+    const layer *y = p->layer;
+    linear out;
+
     p->kinds = kinds_of(y->o, y->lora[SLOT_O]);
-    inputs_begin(w->in, p->kinds, p->n_row, c->n_head * c->d_head);
+    inputs_begin(p->ws->in, p->kinds, p->n_row, c->n_head * c->d_head);
     over_rows(p, step_attended, p->n_row);
-    out = linear_of(w->in, p->n_row, y->o, y->lora[SLOT_O], at->low[SLOT_O], at->mid);
+    out = layer_linear(p, SLOT_O, y->o, p->ws->at.mid);
     linear_multiply(p, &out, 1);
     over_rows(p, step_add, p->n_row);
 }
@@ -290,24 +311,49 @@ static void dense_block(pass *p)
 {
     const config *c = &p->m->config;
     const layer *y = p->layer;
-    workspace *w = p->ws;
-    kept_layer *at = &w->at;
+    kept_layer *at = &p->ws->at;
     linear both[2], down;
 
     p->norm = y->ffn_norm;
     p->kinds = kinds_of(y->gate, y->lora[SLOT_GATE]) | kinds_of(y->up, y->lora[SLOT_UP]);
-    inputs_begin(w->in, p->kinds, p->n_row, c->d_model);
+    inputs_begin(p->ws->in, p->kinds, p->n_row, c->d_model);
     over_rows(p, step_norm, p->n_row);
-    both[0] = linear_of(w->in, p->n_row, y->gate, y->lora[SLOT_GATE], at->low[SLOT_GATE],
-                        at->gate);
-    both[1] = linear_of(w->in, p->n_row, y->up, y->lora[SLOT_UP], at->low[SLOT_UP], at->up);
+    both[0] = layer_linear(p, SLOT_GATE, y->gate, at->gate);
+    both[1] = layer_linear(p, SLOT_UP, y->up, at->up);
     linear_multiply(p, both, 2);
     p->kinds = kinds_of(y->down, y->lora[SLOT_DOWN]);
-    inputs_begin(w->in, p->kinds, p->n_row, c->d_ff);
+    inputs_begin(p->ws->in, p->kinds, p->n_row, c->d_ff);
     over_rows(p, step_gate, p->n_row);
-    down = linear_of(w->in, p->n_row, y->down, y->lora[SLOT_DOWN], at->low[SLOT_DOWN], at->mid);
+    down = layer_linear(p, SLOT_DOWN, y->down, at->mid);
     linear_multiply(p, &down, 1);
     over_rows(p, step_add, p->n_row);
+}
+
+/* All rows, a block at a time. */
+static void over_blocks(pass *p, void (*part)(pass *p))
+{
+    for (p->row = 0; p->row < p->batch->n_row; p->row += ROW_BLOCK) {
+        int left = p->batch->n_row - p->row;
+
+        p->n_row = left < ROW_BLOCK ? left : ROW_BLOCK;
+        part(p);
+    }
+    p->row = 0;
+    p->n_row = p->batch->n_row;
+}
+
+static void layer_forward(pass *p, float *next)
+{
+    workspace *w = p->ws;
+
+    over_blocks(p, attend_in);
+    attention(p->threads, p->kv, w->kept ? 0 : p->i_layer, p->batch->runs, p->batch->n_run,
+              w->at.q, p->m->config.n_head, w->at.att);
+    over_blocks(p, attend_out);
+    turn(w, next);
+    if (p->layer->router) sparse_block(p);
+    else over_blocks(p, dense_block);
+    turn(w, NULL);
 }
 
 /* ---- all of it ---- */
@@ -375,11 +421,7 @@ const float *model_forward(const model *m, workspace *ws, kv_cache *kv, pool *th
         if (ws->kept) ws->at = ws->kept[i];
         p.i_layer = i;
         p.layer = &m->layers[i];
-        attend_block(&p);
-        turn(ws, ws->kept ? ws->kept[i + 1].x : NULL);
-        if (p.layer->router) sparse_block(&p);
-        else dense_block(&p);
-        turn(ws, NULL);
+        layer_forward(&p, ws->kept ? ws->kept[i + 1].x : NULL);
     }
     return batch->n_out ? forward_logits(m, ws, threads, batch->out, batch->n_out) : NULL;
 }

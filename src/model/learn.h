@@ -84,11 +84,15 @@ struct tape {
     bool spent;              /* the rows were turned into gradients */
     float *hidden;           /* [max_row, d_model] normed last rows */
 
-    /* Backward. */
+    /* Backward: the layer and the block of rows at work. */
+    int i_layer;
+    int row, n_block;
     float *dx;               /* [max_row, d_model] gradient of the residual stream */
-    float *dnormed;          /* [max_row, d_model] of a norm's result; of hidden */
-    float *normed;           /* [max_row, d_model] a norm's result, made again */
-    float *dhidden;          /* [max_row, d_ff] */
+    float *dnormed;          /* [max_row, d_model] of hidden; of a norm's result, its
+                              * block in front */
+    float *normed;           /* [max_row, d_model] a norm's result, made again, the
+                              * block in front */
+    float *dhidden;          /* [ROW_BLOCK, d_ff] */
     float *dq, *datt;        /* [max_row, n_head * d_head] */
     float *dk, *dv;          /* [max_row, n_head_kv * d_head] */
     float *low, *dlow;       /* [rows, rank] of adapters */
@@ -114,8 +118,8 @@ const float *linear_values(tape *p, pool *threads, const linear_params *l);
 void linear_backward(tape *p, pool *threads, const linear_params *l, const float *dy,
                      const float *x, const float *low, int n_row, bool add, float *dx);
 
-/* p->normed = norm of rows x. */
-void renorm(tape *p, pool *threads, const float *x, const float *scale);
+/* p->normed = norm of n_row rows x. */
+void renorm(tape *p, pool *threads, const float *x, const float *scale, int n_row);
 
 /* The feed-forward of a sparse layer: p->dx goes from its result's gradient to
  * its input's. */

@@ -9,6 +9,8 @@
 #include "model/layers.h"
 
 #define ROW_CHUNK 16
+#define ROW_BLOCK 512        /* rows that go from step to step while they are in the
+                              * cache: 3.4 times as fast as 8192 (d_model 192) */
 #define N_KIND 3             /* input kinds: one rounded copy each, if needed */
 #define EXPERT_WAVE 8        /* experts whose products share the threads */
 #define MAX_LINEAR (2 * EXPERT_WAVE)     /* products of one step */
@@ -41,8 +43,9 @@ struct workspace {
     kept_layer at;           /* of the layer at work: x, mid, ... */
     kept_layer *kept;        /* [n_layer + 1], of the last only x; NULL: rows are
                               * overwritten by the next layer */
-    float *hidden;           /* [max_row, d_ff] gated rows; at.gate unless kept */
-    float *expert_hidden;    /* [max_row * n_expert_used, d_ff_expert], likewise */
+    float *hidden;           /* [ROW_BLOCK, d_ff] gated rows; in place unless kept */
+    float *expert_hidden;    /* [max_row * n_expert_used, d_ff_expert] gated rows;
+                              * at.expert_gate unless kept */
     float *angles;           /* [n_angle, d_head] of positions: cos, then sin */
     int n_angle;
     int32_t *pos;            /* [max_row] */
@@ -73,7 +76,7 @@ typedef struct pass {
     const forward_batch *batch;
     const layer *layer;
     int i_layer;
-    int n_row;
+    int row, n_row;          /* the block at work */
     const float *norm;       /* weight of the norm a step applies */
     unsigned kinds;          /* input kinds a step has to fill, a bit each */
     const int32_t *out;      /* [n_out] rows whose logits are wanted */
@@ -95,10 +98,16 @@ typedef struct linear {
                            ? (item) * ROW_CHUNK + ROW_CHUNK : (n);             \
          r < r##_end; r++)
 
-/* Run a step over all rows in chunks. */
+/* Run a step over rows in chunks. */
 static inline void over_rows(pass *p, pool_fn *step, int n_row)
 {
     pool_run(p->threads, step, p, (n_row + ROW_CHUNK - 1) / ROW_CHUNK);
+}
+
+/* Where the rows of the block start in an array of rows of n floats. */
+static inline float *block_rows(const pass *p, float *rows, int n)
+{
+    return rows + (size_t)p->row * (size_t)n;
 }
 
 static inline void inputs_set(matrix_input *const in[N_KIND], unsigned kinds, int row,

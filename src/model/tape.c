@@ -33,7 +33,7 @@ tape *tape_new(trainable *t, int max_row)
     CHECK(max_row > 0);
     p->t = t;
     p->max_row = max_row;
-    p->head_rows = least(most(HEAD_BYTES / 4 / c->n_vocab / 16 * 16, 64), 1024);
+    p->head_rows = least(most(HEAD_BYTES / 4 / c->n_vocab / 16 * 16, 64), ROW_BLOCK);
     p->head_rows = least(p->head_rows, max_row);
     p->ws = workspace_new_kept(t->m, max_row, p->head_rows);
     /* Layers run one after the other and each reads its own keys alone. */
@@ -44,7 +44,7 @@ tape *tape_new(trainable *t, int max_row)
     p->dx = rows_of(max_row, c->d_model);
     p->dnormed = rows_of(max_row, c->d_model);
     p->normed = rows_of(max_row, c->d_model);
-    p->dhidden = rows_of(max_row, c->d_ff);
+    p->dhidden = rows_of(least(max_row, ROW_BLOCK), c->d_ff);
     p->dq = rows_of(max_row, n_q);
     p->datt = rows_of(max_row, n_q);
     p->dk = rows_of(max_row, n_kv);
@@ -154,6 +154,7 @@ void tape_forward(tape *p, pool *threads, const tape_batch *b)
 typedef struct norm_call {
     const tape *p;
     const float *x, *scale;
+    int n_row;
     float *out;
 } norm_call;
 
@@ -164,21 +165,21 @@ static void norm_rows(void *arg, int item, int thread)
     size_t d = (size_t)g->d_model;
 
     (void)thread;
-    FOR_ROWS(r, item, c->p->n_row)
+    FOR_ROWS(r, item, c->n_row)
         norm_rms(c->x + (size_t)r * d, c->scale, g->norm_eps, g->d_model, c->out + (size_t)r * d);
 }
 
 static void norm_all(tape *p, pool *threads, const float *x, const float *scale,
-                     float *out)
+                     int n_row, float *out)
 {
-    norm_call c = { p, x, scale, out };
+    norm_call c = { p, x, scale, n_row, out };
 
-    pool_run(threads, norm_rows, &c, (p->n_row + ROW_CHUNK - 1) / ROW_CHUNK);
+    pool_run(threads, norm_rows, &c, (n_row + ROW_CHUNK - 1) / ROW_CHUNK);
 }
 
-void renorm(tape *p, pool *threads, const float *x, const float *scale)
+void renorm(tape *p, pool *threads, const float *x, const float *scale, int n_row)
 {
-    norm_all(p, threads, x, scale, p->normed);
+    norm_all(p, threads, x, scale, n_row, p->normed);
 }
 
 const float *tape_hidden(tape *p, pool *threads)
@@ -187,7 +188,8 @@ const float *tape_hidden(tape *p, pool *threads)
 
     CHECK(p->n_row > 0);
     if (!p->hidden_made)
-        norm_all(p, threads, p->ws->kept[m->config.n_layer].x, m->output_norm, p->hidden);
+        norm_all(p, threads, p->ws->kept[m->config.n_layer].x, m->output_norm, p->n_row,
+                 p->hidden);
     p->hidden_made = true;
     return p->hidden;
 }

@@ -12,6 +12,11 @@ static int most(int a, int b)
     return a > b ? a : b;
 }
 
+static int least(int a, int b)
+{
+    return a < b ? a : b;
+}
+
 static float *rows_of(int n_row, int n)
 {
     return mem_aligned((size_t)n_row * (size_t)most(n, 1) * sizeof(float));
@@ -92,7 +97,6 @@ workspace *workspace_new(const model *m, int max_row, int max_out)
     workspace *w = workspace_base(m, max_row, max_out);
 
     w->at = layer_rows(m, max_row, true, m->config.n_expert > 0, false);
-    w->hidden = w->at.gate;
     w->expert_hidden = w->at.expert_gate;
     workspace_grow(w, m);
     return w;
@@ -110,7 +114,7 @@ workspace *workspace_new_kept(const model *m, int max_row, int max_out)
         w->kept[i] = layer_rows(m, max_row, !y->router, y->router != NULL, y->q_norm != NULL);
     }
     w->kept[c->n_layer].x = rows_of(max_row, c->d_model);
-    w->hidden = rows_of(max_row, c->d_ff);
+    w->hidden = rows_of(least(max_row, ROW_BLOCK), c->d_ff);
     if (c->n_expert) w->expert_hidden = rows_of(max_row * c->n_expert_used, c->d_ff_expert);
     workspace_grow(w, m);
     return w;

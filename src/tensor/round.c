@@ -38,6 +38,26 @@ LEVEL_AVX512 static float round_q8_avx512(const float *x, int8_t *q, int32_t *su
     *sum_high = _mm512_reduce_add_epi32(qb);
     return d;
 }
+
+/* Sixteen values; the bits of f32_to_bf16. */
+INLINE_AVX512 __m256i bf16_avx512(const float *x)
+{
+    __m512 v = _mm512_loadu_ps(x);
+    __m512i u = _mm512_castps_si512(v), high = _mm512_srli_epi32(u, 16);
+    __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
+    __m512i up = _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
+    __m512i r = _mm512_mask_or_epi32(_mm512_srli_epi32(up, 16),
+                                     _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), high,
+                                     _mm512_set1_epi32(0x40));
+
+    return _mm512_cvtepi32_epi16(r);
+}
+
+LEVEL_AVX512 static void round_bf16_avx512(const float *x, uint16_t *out)
+{
+    _mm256_storeu_si256((__m256i *)out, bf16_avx512(x));
+    _mm256_storeu_si256((__m256i *)(out + 16), bf16_avx512(x + 16));
+}
 #endif
 
 float round_q8(const float *x, int8_t *q, int32_t *sum_low, int32_t *sum_high)
@@ -50,5 +70,11 @@ float round_q8(const float *x, int8_t *q, int32_t *sum_low, int32_t *sum_high)
 
 void round_bf16(const float *x, uint16_t *out)
 {
+#if defined(__x86_64__)
+    if (tensor_level() >= CPU_AVX512) {
+        round_bf16_avx512(x, out);
+        return;
+    }
+#endif
     for (int i = 0; i < BLOCK; i++) out[i] = f32_to_bf16(x[i]);
 }

@@ -200,6 +200,28 @@ START_TEST(bf16_denormals_agree_with_the_tiles)
 }
 END_TEST
 
+/* Every high half, and the low halves around a tie. */
+START_TEST(bf16_rounding_is_one_at_every_level)
+{
+    static const uint32_t low[] = { 0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF };
+    float x[32];
+    uint16_t got[32];
+
+    for (uint32_t high = 0; high < 0x10000; high += 32)
+        for (size_t l = 0; l < sizeof low / sizeof *low; l++)
+            for (int level = CPU_SCALAR; level <= (int)cpu_detect(); level++) {
+                for (uint32_t i = 0; i < 32; i++) {
+                    uint32_t u = (high + i) << 16 | low[l];
+
+                    memcpy(&x[i], &u, 4);
+                }
+                tensor_set_level((cpu_level)level);
+                round_bf16(x, got);
+                for (int i = 0; i < 32; i++) ck_assert_uint_eq(got[i], f32_to_bf16(x[i]));
+            }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("matrix");
@@ -213,6 +235,7 @@ int main(void)
     tcase_add_loop_test(t, a_row_does_not_depend_on_its_neighbours_or_on_threads, 0, N_TYPES);
     tcase_add_loop_test(t, products_are_close_to_double_precision, 0, N_TYPES);
     tcase_add_test(t, bf16_denormals_agree_with_the_tiles);
+    tcase_add_test(t, bf16_rounding_is_one_at_every_level);
     suite_add_tcase(s, t);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
