@@ -110,15 +110,13 @@ INLINE_AVX512 void squares(tile_side a, tile_side b, int n_step, int two_a, int 
         if (two_a && two_b) TILE_ZERO(3);
     }
     for (int s = 0; s < n_step; s++, a.p += a.step, b.p += b.step) {
-        TILE_LOAD(4, a.p, 64);
         TILE_LOAD(6, b.p, 64);
+        TILE_LOAD(4, a.p, 64);
+        if (two_b) TILE_LOAD(7, b.p + b.panel, 64);
         TILE_DOT_BF16(0, 4, 6);
-        if (two_b) {
-            TILE_LOAD(7, b.p + b.panel, 64);
-            TILE_DOT_BF16(1, 4, 7);
-        }
+        if (two_a) TILE_LOAD(5, a.p + a.panel, 64);
+        if (two_b) TILE_DOT_BF16(1, 4, 7);
         if (two_a) {
-            TILE_LOAD(5, a.p + a.panel, 64);
             TILE_DOT_BF16(2, 5, 6);
             if (two_b) TILE_DOT_BF16(3, 5, 7);
         }
