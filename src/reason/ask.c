@@ -85,11 +85,17 @@ static int budget_of(const ask_request *q)
 /* The prompt's ids, and whether it ends inside a thought. A hybrid model whose
  * template leaves it the choice is given the opener: it would write the same,
  * and a budget means nothing to a model that may decide not to think. */
+static bool goes_on_thinking(const ask_request *q)
+{
+    return q->continue_last && q->chat->n && q->chat->items[q->chat->n - 1].reasoning_len &&
+           !q->chat->items[q->chat->n - 1].n_part;
+}
+
 static status encode_prompt(reasoner *r, const ask_request *q, int32_t **ids, int *n,
                             bool *think_open, errtext *err)
 {
     const render_options o = {
-        .thinking = budget_of(q) > 0, .effort = q->effort, .add_generation_prompt = !q->continue_last,
+        .thinking = budget_of(q) > 0 || goes_on_thinking(q), .effort = q->effort, .add_generation_prompt = !q->continue_last,
         .continue_last = q->continue_last, .date = q->date,
     };
     segments s = { 0 };

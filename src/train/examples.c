@@ -43,14 +43,14 @@ status example_of(reasoner *r, const drawn *d, int max_ids, sequence *out, errte
 static status teaches(const json_t *m, const char *where, bool *out, errtext *err)
 {
     const char *role = NULL;
-    int weight = 1;
+    int taught = 1;
     status st;
 
     if (!json_is_object(m)) return fail(err, E_FORMAT, "%s: an object expected", where);
     if ((st = jsonfile_text(m, "role", &role, where, err)) != OK ||
-        (st = jsonfile_int(m, "weight", 0, 1, &weight, where, err)) != OK)
+        (st = jsonfile_int(m, "weight", 0, 1, &taught, where, err)) != OK)
         return st;
-    *out = role && !strcmp(role, "assistant") && weight;
+    *out = role && !strcmp(role, "assistant") && taught;
     return OK;
 }
 
@@ -64,7 +64,7 @@ static status list_places(examples *e, const char *path, errtext *err)
             return fail(err, E_FORMAT, "%s: row %d: messages: a list expected", path, i + 1);
         for (size_t k = 0; k < json_array_size(messages); k++) {
             char where[700];
-            bool yes;
+            bool yes = false;
             status st;
 
             snprintf(where, sizeof where, "%.500s: row %d: messages[%zu]", path, i + 1, k);

@@ -17,6 +17,8 @@ typedef struct rollout_prompt {
     const chat *chat;        /* borrowed for the call */
     bool thinking;
     effort effort;
+    bool go_on;              /* the chat ends with an assistant's thought, cut off,
+                              * which is gone on with (reason/ask.h, continue_last) */
 } rollout_prompt;
 
 typedef struct rollout_options {
