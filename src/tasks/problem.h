@@ -75,4 +75,9 @@ split key_split(const task *t, const char *key);
 void problem_make(const task *t, split s, uint64_t seed, uint64_t index, int depth,
                   trace_effort effort, problem *out);
 
+/* The problem of a given key, one that t->draw could give at this depth. Phrasing
+ * and trace are drawn from r. */
+void problem_tell(const task *t, const char *key, int depth, rng *r, trace_effort effort,
+                  problem *out);
+
 #endif
