@@ -138,7 +138,7 @@ static void unwrap(const char **s, size_t *n)
     while (again) {
         again = false;
         trim(s, n);
-        while (*n > 1 && (*s)[*n - 1] == '.') --*n, again = true;
+        while (*n && (*s)[*n - 1] == '.') --*n, again = true;
         for (size_t k = 0; k < sizeof around / sizeof around[0]; k++) {
             size_t a = strlen(around[k][0]), b = strlen(around[k][1]);
 
@@ -157,8 +157,9 @@ static void unwrap(const char **s, size_t *n)
  * words, brackets around a single letter gone. */
 static void plain_text(bytes *out, const char *s, size_t n)
 {
-    static const char *const commands[] = { "\\text", "\\mathrm", "\\textbf", "\\mathbf", "\\left",
-                                            "\\right", "\\,", "\\!", "\\;", "\\ " };
+    static const char *const commands[] = { "\\textbf", "\\textit", "\\textrm", "\\text",
+                                            "\\mathrm", "\\mathbf", "\\left", "\\right",
+                                            "\\,", "\\!", "\\;", "\\ " };
     bool space = false;
 
     for (size_t i = 0; i < n;) {
@@ -350,6 +351,5 @@ equiv_verdict equiv_compare(const char *s, size_t n_s, const char *r, size_t n_r
     if (same_text(s, n_s, r, n_r)) return EQUIV_EQUAL;
     if (n_s > EQUIV_MAX_BYTES || n_r > EQUIV_MAX_BYTES) return EQUIV_UNKNOWN;
     verdict = compare_math(s, n_s, r, n_r, tolerance, true);
-    if (verdict == EQUIV_EQUAL) return verdict;
-    return compare_math(s, n_s, r, n_r, tolerance, false);
+    return verdict == EQUIV_DIFFERENT ? compare_math(s, n_s, r, n_r, tolerance, false) : verdict;
 }

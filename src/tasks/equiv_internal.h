@@ -100,6 +100,10 @@ parse_result answer_parse(answer *a, const char *s, size_t len, variables *names
                           bool letter_units);
 void answer_fini(answer *a);
 
+/* Append the canonical form of a lower-case word of a unit to a string of cap
+ * bytes; where its size is known, *scale is that of its power (equiv_unit.c). */
+void unit_canonical(const char *word, int power, char *out, size_t cap, number *scale);
+
 /* The value of a scalar with variable i at points[i]; sign is that of +-. */
 number answer_value(const answer *a, const item *it, const number *points, int sign);
 

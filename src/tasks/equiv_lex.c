@@ -123,6 +123,20 @@ static size_t subscript(const lexer *l, size_t at)
     return is_letter(l->s[i]) ? 2 : 0;
 }
 
+/* "xy" and the letters of "2xyz" are a product; "5cm" and "no" are not. */
+static bool is_product(const lexer *l, const char *s, size_t n)
+{
+    const token *before = l->n && !l->spaced ? &l->out[l->n - 1] : NULL;
+    bool attached = before && (before->kind == TOKEN_NUMBER || before->sign == ')' ||
+                               before->sign == '}');
+
+    if (n > 3 || equiv_is_unit(s, n)) return false;
+    if (attached) return true;
+    for (size_t i = 0; i < n; i++)
+        if (!strchr("abcdkmnpqrstuvwxyz", s[i])) return false;
+    return n == 2;
+}
+
 static bool lex_word(lexer *l)
 {
     size_t from = l->at, n;
@@ -145,6 +159,12 @@ static bool lex_word(lexer *l)
     if (n == 1) {
         l->at += subscript(l, l->at);
         return add(l, TOKEN_NAME, 0, s, l->at - from);
+    }
+    if (is_product(l, s, n)) {
+        for (size_t i = 0; i + 1 < n; i++)
+            if (!add(l, TOKEN_NAME, 0, s + i, 1)) return false;
+        l->at += subscript(l, l->at);
+        return add(l, TOKEN_NAME, 0, s + n - 1, (size_t)(l->s + l->at - (s + n - 1)));
     }
     return add(l, TOKEN_WORD, 0, s, n);
 }

@@ -42,4 +42,7 @@ typedef struct token {
  * no place in an answer. */
 int equiv_lex(token *out, const char *s, size_t len);
 
+/* Is this one of the units whose sizes are known: "cm"? (equiv_unit.c) */
+bool equiv_is_unit(const char *word, size_t len);
+
 #endif

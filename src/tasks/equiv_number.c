@@ -7,7 +7,7 @@
 
 #define PRIME (((uint64_t)1 << 61) - 1)
 #define NEAR 1e-9        /* relative, for what is not rational */
-#define NEAR_ZERO 1e-12
+#define NEAR_ZERO 1e-14  /* what rounding leaves of sin(pi) */
 
 static uint64_t times(uint64_t a, uint64_t b)
 {
@@ -236,11 +236,16 @@ number number_factorial(number a)
     return x;
 }
 
-static bool near(double a, double b, double relative, double floor)
+static bool near(double a, double b, double relative)
 {
-    double larger = fabs(a) > fabs(b) ? fabs(a) : fabs(b), off = fabs(a - b);
+    double larger = fabs(a) > fabs(b) ? fabs(a) : fabs(b);
 
-    return off <= relative * larger || off <= floor;
+    return fabs(a - b) <= relative * larger;
+}
+
+static bool is_zero(number a)
+{
+    return a.small && a.n == 0;
 }
 
 bool number_equal(number a, number b, double tolerance)
@@ -248,14 +253,15 @@ bool number_equal(number a, number b, double tolerance)
     if (a.undefined || b.undefined) return false;
     if (a.infinite || b.infinite) return a.infinite && b.infinite && a.v == b.v;
     if (a.rational && b.rational) {
-        if (isfinite(a.v) && isfinite(b.v) && tolerance > 0 && near(a.v, b.v, tolerance, 0))
+        if (isfinite(a.v) && isfinite(b.v) && tolerance > 0 && near(a.v, b.v, tolerance))
             return true;
         if (a.residue != b.residue) return false;
         if (a.small && b.small) return a.n == b.n && a.d == b.d;
         /* Both beyond a double: the residue alone decides. */
         if (!isfinite(a.v) || !isfinite(b.v)) return isfinite(a.v) == isfinite(b.v);
-        return near(a.v, b.v, NEAR, 0);
+        return near(a.v, b.v, NEAR);
     }
     if (!isfinite(a.v) || !isfinite(b.v)) return false;
-    return near(a.v, b.v, tolerance > NEAR ? tolerance : NEAR, NEAR_ZERO);
+    if (is_zero(a) || is_zero(b)) return fabs(a.v - b.v) <= NEAR_ZERO;
+    return near(a.v, b.v, tolerance > NEAR ? tolerance : NEAR);
 }

@@ -300,44 +300,6 @@ static bool parse_sum(parser *p)
 
 /* ---- units ---- */
 
-static const struct {
-    const char *names;   /* each between spaces; the first is the canonical one */
-    const char *base;    /* "" has no other size */
-    int64_t n, d;
-} units[] = {
-    { " m meter metre ", "m", 1, 1 }, { " km kilometer kilometre ", "m", 1000, 1 },
-    { " cm centimeter centimetre ", "m", 1, 100 }, { " mm millimeter millimetre ", "m", 1, 1000 },
-    { " g gram ", "g", 1, 1 }, { " kg kilogram ", "g", 1000, 1 }, { " mg milligram ", "g", 1, 1000 },
-    { " s sec second ", "s", 1, 1 }, { " min minute ", "s", 60, 1 }, { " h hr hour ", "s", 3600, 1 },
-    { " day ", "s", 86400, 1 }, { " l liter litre ", "l", 1, 1 },
-    { " ml milliliter millilitre ", "l", 1, 1000 }, { " ft foot feet ", "ft", 1, 1 },
-    { " inch inches ", "ft", 1, 12 }, { " yd yard ", "ft", 3, 1 }, { " dollar usd ", "dollar", 1, 1 },
-    { " cent ", "dollar", 1, 100 }, { " deg degree ", "deg", 1, 1 },
-};
-
-/* A word of a unit in its canonical form, appended; its size goes into scale. */
-static void canonical_unit(const char *word, int power, char *out, size_t cap, number *scale)
-{
-    char padded[48], singular[48];
-    size_t n = strlen(word);
-
-    for (int k = 0; k < 2; k++) {
-        strcpy(singular, word);
-        if (k == 1 && n > 2 && word[n - 1] == 's') singular[n - 1] = 0;
-        padded[0] = ' ';
-        strcpy(padded + 1, singular);
-        strcat(padded, " ");
-        for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-            if (!strstr(units[i].names, padded)) continue;
-            *scale = number_power(number_divide(number_int(units[i].n), number_int(units[i].d)),
-                                  number_int(power));
-            strncat(out, units[i].base, cap - strlen(out) - 1);
-            return;
-        }
-    }
-    strncat(out, singular, cap - strlen(out) - 1);
-}
-
 /* What is left behind a number: "%", "cm^2", "square metres", "km/h". */
 static bool parse_unit(parser *p, item *it)
 {
@@ -363,7 +325,10 @@ static bool parse_unit(parser *p, item *it)
             else n_word++;
         } else if (is_sign(t, '/') && n_word) {
             quotient = true;
-        } else if (is_sign(t, '^') && is_sign(peek(p, 0), '{') &&
+        } else if (is_sign(t, SIGN_MONEY) && !n_word) {
+            /* "5 \u20ac" */
+            strcpy(words[n_word++], t->text);
+        } else if (is_sign(t, '^') && n_word < 3 && is_sign(peek(p, 0), '{') &&
                    is_sign(peek(p, 1), SIGN_DEGREE) && is_sign(peek(p, 2), '}')) {
             p->at += 3;
             strcpy(words[n_word++], "deg");
@@ -391,7 +356,7 @@ static bool parse_unit(parser *p, item *it)
     }
     if (!n_word) return true;
     if (n_word == 1 && !quotient) {
-        canonical_unit(words[0], power, parts, sizeof parts, &it->scale);
+        unit_canonical(words[0], power, parts, sizeof parts, &it->scale);
         if (power != 1) {
             size_t n = strlen(parts);
 
