@@ -72,8 +72,7 @@ static void linear_ticks(axis *a, bool percent)
     int decimals = step < 1 ? (int)ceil(-log10(step) - 1e-9) : 0;
     bool far = fmax(fabs(a->low), fabs(a->high)) * by >= 1e7 || decimals > 6;
 
-    for (int i = 0; i < AXIS_MAX_TICK && (from + i) * step / by <= a->high * (1 + 1e-12) + 1e-300;
-         i++) {
+    for (int i = 0; i < AXIS_MAX_TICK && (from + i) * step / by <= a->high + 1e-9 * step; i++) {
         double value = (from + i) * step;
         char plain[64], text[24], unit[32];
 

@@ -148,17 +148,16 @@ void report_chart(report *r, const chart *c)
     chart_svg(c, &r->body);
 }
 
-/* True for what stands on the right of its column: digits and what belongs to
- * them, such as "12.5 %" or "-3e-4 ± 1". */
+/* True for what stands on the right of its column: it begins as a number and
+ * holds no word, such as "12.5%" or "3e-4 ± 1". */
 static bool is_number(const char *text)
 {
-    char *end;
-
-    while (*text == ' ') text++;
     if (!strncmp(text, "\xe2\x88\x92", 3)) text += 3;
-    if (strspn(text, "+-.0123456789") == 0) return false;
-    strtod(text, &end);
-    return end != text && strlen(end) <= 24 && !strpbrk(end, "abcdfghijklmnopqrstuvwxyz");
+    if (!*text || !strchr("+-.0123456789", *text) || !strpbrk(text, "0123456789")) return false;
+    for (; *text; text++)
+        if (*text != 'e' && ((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z')))
+            return false;
+    return true;
 }
 
 void report_table(report *r, const char *const *columns, int n_col,

@@ -36,14 +36,15 @@ typedef struct report_curve {
     const char *title;
     const char *y_label, *y_unit;      /* unit NULL: a bare number */
     bool percent;
-    const char *fields[6];             /* row keys; as many series, NULL ends them */
+    const char *fields[6];             /* row keys, inner ones joined by dots; as many
+                                          series, NULL ends them */
 } report_curve;
 
 /* False, and nothing is added, when no row has one of the fields as a number. */
 bool report_metric(report *r, const json_t *rows, const report_curve *curve);
 
-/* One chart for each numeric field of the rows but "step", in order of first
- * appearance, at most 64. */
+/* One chart for each numeric field of the rows, inner ones too, but "step", in
+ * order of first appearance, at most 64. */
 void report_metrics(report *r, const json_t *rows);
 
 /* A sampled rollout. Texts may be NULL. */
