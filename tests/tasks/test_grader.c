@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "tasks/problem.h"
 
 #include <check.h>      /* last: it defines a macro fail */
 #undef fail
@@ -438,6 +439,51 @@ START_TEST(equivalence_compares_numbers_however_written)
 }
 END_TEST
 
+#define TASK                                                                                  \
+    "{\"type\":\"ponder_task\",\"name\":\"t\",\"task\":\"{{item.task}}\",\"key\":\"{{item.key}}\","  \
+    "\"input\":\"{{sample.output_text}}\"}"
+
+START_TEST(every_procedural_task_is_graded_by_its_own_verifier)
+{
+    ck_assert_int_gt(tasks_count(), 0);
+    for (int i = 0; i < tasks_count(); i++) {
+        const task *t = task_at(i);
+        problem p = { 0 };
+        json_t *item, *good;
+        grader *g = make(TASK);
+        grade r;
+
+        problem_make(t, SPLIT_TRAIN, 1, 2, t->min_depth, TRACE_HIGH, &p);
+        item = json_pack("{s:s, s:s}", "task", t->name, "key", p.key);
+        good = grader_sample(p.answer, strlen(p.answer), NULL);
+        grader_run(g, item, good, &r);
+        ck_assert_msg(r.verdict == GRADE_SCORED && (r.reward == 1 || !p.solved), "%s: \"%s\" gives %g",
+                      t->name, p.answer, r.reward);
+        grade_fini(&r);
+        json_decref(good);
+        good = grader_sample("", 0, NULL);
+        grader_run(g, item, good, &r);
+        ck_assert_msg(r.reward == 0, "%s rewards nothing", t->name);
+        grade_fini(&r);
+        json_decref(good);
+        json_decref(item);
+        problem_fini(&p);
+        grader_free(g);
+    }
+}
+END_TEST
+
+START_TEST(a_task_that_does_not_exist_is_the_rows_fault_or_the_specs)
+{
+    grade r = run(TASK, "{\"task\":\"telepathy\",\"key\":\"x\"}", "\"1\"");
+
+    ck_assert(r.reward == 0 && r.errors.other && r.verdict == GRADE_BROKEN);
+    grade_fini(&r);
+    ck_assert(strstr(refuse("{\"type\":\"ponder_task\",\"task\":\"telepathy\",\"key\":\"k\",\"input\":\"i\"}",
+                            E_ARG).text, "'telepathy'"));
+}
+END_TEST
+
 START_TEST(policies_that_do_nothing_score_nothing)
 {
     static const char *const answers[] = {
@@ -713,6 +759,8 @@ int main(void)
     tcase_add_test(t, a_judge_that_fails_is_told_apart_by_how);
     tcase_add_test(t, a_label_passes_when_it_is_listed);
     tcase_add_test(t, equivalence_compares_numbers_however_written);
+    tcase_add_test(t, every_procedural_task_is_graded_by_its_own_verifier);
+    tcase_add_test(t, a_task_that_does_not_exist_is_the_rows_fault_or_the_specs);
     tcase_add_test(t, policies_that_do_nothing_score_nothing);
     tcase_add_test(t, a_missing_name_is_made_up_and_stays_the_same);
     tcase_add_test(t, a_reward_that_cannot_depend_on_the_answer_is_warned_of);
