@@ -50,8 +50,8 @@ static uint64_t routes(const rig *r)
 
 /* Change of the value when a parameter moves along its random direction by
  * step either way, by the length of the way; NaN where routes change. */
-static double slope_of(rig *r, const sample_batch *s, int i, double step, float temperature,
-                       float balance)
+static double slope_of(rig *r, const sample_batch *s, int i, const float *way, double step,
+                       float temperature, float balance)
 {
     param *p = trainable_param(r->t, i);
     size_t n = (size_t)p->n_out * (size_t)p->n_in;
@@ -61,7 +61,7 @@ static double slope_of(rig *r, const sample_batch *s, int i, double step, float 
 
     for (int sign = 0; sign < 2; sign++) {
         for (size_t k = 0; k < n; k++)
-            p->value[k] = first[k] + (float)((sign ? -step : step) * rng_normal(5, (uint64_t)i, k));
+            p->value[k] = first[k] + (float)((sign ? -step : step) * (double)way[k]);
         trainable_publish(r->t, r->threads);
         value[sign] = value_of(r, s, temperature, balance);
         route[sign] = routes(r);
@@ -79,16 +79,20 @@ static void check_slopes(rig *r, const sample_batch *s, float temperature, float
         param *p = trainable_param(r->t, i);
         size_t n = (size_t)p->n_out * (size_t)p->n_in;
         double want = 0, norm = 0, step, got = NAN;
+        float *way = mem_array(n, sizeof *way);
 
-        for (size_t k = 0; k < n; k++) norm += (double)p->value[k] * (double)p->value[k];
-        for (size_t k = 0; k < n; k++)
-            want += (double)p->grad[k] * rng_normal(5, (uint64_t)i, k);
+        for (size_t k = 0; k < n; k++) {
+            way[k] = (float)rng_normal(5, (uint64_t)i, k);
+            norm += (double)p->value[k] * (double)p->value[k];
+            want += (double)p->grad[k] * (double)way[k];
+        }
         step = 2e-3 * (sqrt(norm / (double)n) + 0.02);
         for (int tries = 0; tries < 5 && isnan(got); tries++, step /= 4)
-            got = slope_of(r, s, i, step, temperature, balance);
+            got = slope_of(r, s, i, way, step, temperature, balance);
         step *= 4;
         ck_assert_msg(fabs(got - want) <= 0.01 * fabs(want) + 2e-6 / step,
                       "%s: slope %g, gradient says %g (step %g)", p->name, got, want, step);
+        mem_free(way);
     }
     trainable_publish(r->t, r->threads);
 }
