@@ -1,18 +1,29 @@
-/* evaluate.c - measures of a policy, cell by cell. */
+/* evaluate.c - measures of a policy, cell by cell.
+ *
+ * Items of all seeds go to the engine together, some thousand sessions at a time,
+ * so that it is full until the last of them: with 350 short answers asked a seed
+ * at a time it would stand half empty. */
 #include "train/evaluate.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "base/rng.h"
+#include "model/jsonfile.h"
+#include "tasks/answer.h"
 #include "tasks/search.h"
+#include "train/evaluate_internal.h"
 #include "train/sequence.h"
 #include "train/stats.h"
 
-#define Z95 1.959964
-#define MAX_SEED 16
-#define MAX_POWER 12             /* pass@1, 2, 4 ... 2048 */
+#define MAX_SESSIONS 2048        /* in one chunk */
+#define MAX_POWER 11             /* k = 1, 2, 4 ... 1024 */
+#define STREAM_BLIND 0x626c696e64
+
+const char eval_measure_names[] = "direct, greedy, t1, attempts, budget, effort, early, edit or all";
 
 bool eval_measure_parse(const char *name, unsigned *out)
 {
@@ -31,201 +42,381 @@ bool eval_measure_parse(const char *name, unsigned *out)
     return false;
 }
 
-/* ------------------------------------------------------------------- shares */
+/* -------------------------------------------------------------------- items */
 
-/* A proportion gathered over seeds. */
-typedef struct share {
-    double hits, n;              /* of all seeds */
-    double seed[MAX_SEED];
-    int n_seed;
-} share;
-
-static void share_add(share *s, double hits, double n)
+static void item_fini(eval_item *it)
 {
-    s->hits += hits;
-    s->n += n;
-    s->seed[s->n_seed++] = n > 0 ? hits / n : 0;
+    chat_fini(&it->chat);
+    problem_fini(&it->problem);
 }
 
-static double share_value(const share *s) { return s->n > 0 ? s->hits / s->n : 0; }
-
-/* n_eff: independent problems behind the share, where answers to one problem
- * are not; 0: n. */
-static json_t *share_json(const share *s, double n_eff)
+/* The conversation of a row: its messages and tools, nothing else. */
+static status row_chat(const eval_cell *c, eval_item *it, errtext *err)
 {
-    const double n = n_eff > 0 ? n_eff : s->n;
-    const stats_interval i = stats_wilson(share_value(s) * n, n, Z95);
-    json_t *seeds = json_array();
+    const json_t *row = dataset_row(c->o->data, it->row), *tools = json_object_get(row, "tools");
+    json_t *head = json_pack("{s:O}", "messages", json_object_get(row, "messages"));
+    errtext why;
+    char *text;
+    status st;
 
-    for (int k = 0; k < s->n_seed; k++) json_array_append_new(seeds, json_real(s->seed[k]));
-    return json_pack("{s:f, s:f, s:f, s:f, s:o}", "right", share_value(s), "low", i.low, "high",
-                     i.high, "n", s->n, "seeds", seeds);
+    if (tools) json_object_set(head, "tools", (json_t *)tools);
+    text = json_dumps(head, 0);
+    st = chat_read(&it->chat, text, strlen(text), &why);
+    if (st != OK)
+        st = fail(err, st, "%s line %d: %.400s", c->name, dataset_line(c->o->data, it->row),
+                  why.text);
+    free(text);
+    json_decref(head);
+    return st;
 }
 
-/* --------------------------------------------------------------------- cells */
-
-typedef struct cell_job {
-    reasoner *r;
-    const eval_options *o;
-    int cell;
-    json_t *out;
-} cell_job;
-
-static score_options options_of(const eval_options *o, int i_seed)
+/* Item `number` over all seeds: they take turns, so that it does not depend on how
+ * many problems there are. Of a file each seed has a part of its own. */
+static status item_make(const eval_cell *c, int number, eval_item *it, errtext *err)
 {
-    return (score_options){
-        .split = o->split, .seed = o->seed + (uint64_t)i_seed, .problems = o->problems,
-        .group = 1, .thinking = true, .effort = o->effort, .temperature = 1,
-        .max_think = o->max_think, .max_answer = o->max_answer, .cancel = o->cancel,
+    const int i_seed = number % c->o->seeds, index = number / c->o->seeds;
+    drawn d;
+
+    *it = (eval_item){ .i_seed = i_seed, .number = number };
+    if (c->rows) {
+        it->row = c->rows[number];
+        return row_chat(c, it, err);
+    }
+    mixture_draw_cell(c->o->mixture, c->cell, c->o->split, c->o->seed + (uint64_t)i_seed,
+                      (uint64_t)index, &d);
+    it->task = d.task;
+    it->problem = d.problem;
+    chat_of_prompt(&it->chat, it->problem.prompt);
+    return OK;
+}
+
+/* ------------------------------------------------------------------- asking */
+
+typedef struct progress {
+    const eval_cell *c;
+    const char *what;
+    int before, total;
+} progress;
+
+static void advance(void *arg, int done, int total)
+{
+    const progress *p = arg;
+
+    (void)total;
+    if (p->c->o->live)
+        p->c->o->live(p->c->o->arg, p->c->name, p->what, p->before + done, p->total);
+}
+
+static status ask_chunk(const eval_cell *c, const eval_how *how, const eval_item *items, int n,
+                        int before, int total, eval_chunk_fn *fn, void *arg, errtext *err)
+{
+    progress p = { c, how->what, before * how->group, total * how->group };
+    const rollout_options o = {
+        .group = how->group, .temperature = how->temperature, .max_think = how->max_think,
+        .max_answer = c->o->max_answer, .seed = c->o->seed,
+        .stream = (uint64_t)before * (uint64_t)how->group, .cancel = c->o->cancel,
+        .progress = advance, .arg = &p,
     };
+    const int n_answer = n * how->group;
+    rollout_prompt *prompts = mem_array((size_t)n, sizeof *prompts);
+    rollout *answers = mem_array((size_t)n_answer, sizeof *answers);
+    status st;
+
+    for (int i = 0; i < n; i++)
+        prompts[i] = (rollout_prompt){ &items[i].chat, how->thinking, how->effort, false };
+    st = rollout_run(c->r, &o, prompts, n, answers, err);
+    if (st == OK) {
+        const eval_chunk chunk = { items, answers, n, how->group };
+
+        st = fn(arg, &chunk, err);
+        for (int i = 0; i < n_answer; i++) rollout_fini(&answers[i]);
+    }
+    mem_free(prompts);
+    mem_free(answers);
+    return st;
 }
 
-static void tell_share(const cell_job *c, const char *what, const share *s, double tokens)
+status eval_ask(const eval_cell *c, const eval_how *how, eval_chunk_fn *fn, void *arg,
+                errtext *err)
 {
-    const stats_interval i = stats_wilson(s->hits, s->n, Z95);
-    char line[200];
+    const int total = c->problems * c->o->seeds;
+    const int most = how->group < MAX_SESSIONS ? MAX_SESSIONS / how->group : 1;
+    eval_item *items = mem_array((size_t)most, sizeof *items);
+    status st = OK;
 
-    if (!c->o->tell) return;
-    snprintf(line, sizeof line, "%-14s %-12s %5.1f %%  [%.1f, %.1f]  %7.1f tokens",
-             mixture_cell_name(c->o->mixture, c->cell), what, 100 * share_value(s), 100 * i.low,
-             100 * i.high, tokens);
-    c->o->tell(c->o->arg, line);
+    for (int from = 0; from < total && st == OK; from += most) {
+        const int n = total - from < most ? total - from : most;
+        int made = 0;
+
+        while (made < n && st == OK) {
+            st = item_make(c, from + made, &items[made], err);
+            made++;
+        }
+        if (st == OK) st = ask_chunk(c, how, items, n, from, total, fn, arg, err);
+        for (int i = 0; i < made; i++) item_fini(&items[i]);
+    }
+    mem_free(items);
+    return st;
 }
 
-/* Plain scores over all seeds, as one object. */
-static status plain(const cell_job *c, const char *name, const score_options *base, json_t *into,
-                    errtext *err)
+eval_how eval_usual(const eval_cell *c, const char *what)
 {
-    share right = { 0 };
-    score sum = { 0 };
+    return (eval_how){ .what = what, .thinking = true, .effort = c->o->effort, .group = 1,
+                       .max_think = c->o->max_think };
+}
+
+/* ------------------------------------------------------------------ grading */
+
+static status judge_row(const eval_cell *c, const eval_item *it, const rollout *o,
+                        eval_grade *out, errtext *err)
+{
+    json_t *answer = grader_sample(o->answer, o->answer_len, NULL);
+    const json_t *item = dataset_item(c->o->data, it->row);
+    grade g;
+    status st = OK;
+
+    grader_run(c->o->grader, item, answer, &g);
+    out->reward = g.reward;
+    out->right = o->finish == FINISH_STOP && grader_passes(c->o->grader, g.reward);
+    if (g.verdict == GRADE_BROKEN)
+        st = fail(err, E_FORMAT, "%s line %d: grader %s: %.300s", c->name,
+                  dataset_line(c->o->data, it->row), grader_name(c->o->grader),
+                  g.errors.other_details ? g.errors.other_details
+                  : g.errors.invalid_variable_details ? g.errors.invalid_variable_details
+                  : g.errors.model_server_details ? g.errors.model_server_details
+                                                  : "gave no score");
+    grade_fini(&g);
+    json_decref(answer);
+    return st;
+}
+
+status eval_judge(const eval_cell *c, const eval_item *it, const rollout *o, bool thinking,
+                  eval_grade *out, errtext *err)
+{
+    graded g;
+
+    *out = (eval_grade){ 0 };
+    if (!it->task) return judge_row(c, it, o, out, err);
+    g = grade_rollout(it->task, it->problem.key, o, thinking);
+    *out = (eval_grade){ g.right, g.right, g.check };
+    return OK;
+}
+
+char *eval_said(const eval_item *it, const rollout *o)
+{
+    if (o->finish != FINISH_STOP) return NULL;
+    return it->task ? answer_extract(o->answer, o->answer_len)
+                    : ask_extract_final(o->answer, o->answer_len);
+}
+
+int eval_attempts(const char *think, size_t len)
+{
+    int n = 0;
+
+    /* Only attempts hold an equals sign. */
+    for (const char *s = think, *end = think + len; s < end;) {
+        const char *stop = memchr(s, '\n', (size_t)(end - s));
+
+        if (!stop) stop = end;
+        n += memchr(s, '=', (size_t)(stop - s)) != NULL;
+        s = stop < end ? stop + 1 : end;
+    }
+    return n;
+}
+
+double eval_blind(const eval_item *it, uint64_t seed, int attempts)
+{
+    double hits = 0;
+
+    /* The same stream whatever the attempts: more of them never find less. */
+    for (int i = 0; i < EVAL_BLIND; i++) {
+        rng r = { seed, STREAM_BLIND + (uint64_t)i, (uint64_t)it->number << 24 };
+
+        hits += countdown_random_search(it->problem.key, &r, attempts);
+    }
+    return hits / EVAL_BLIND;
+}
+
+/* ----------------------------------------------------------------- one share */
+
+void eval_tell(const eval_cell *c, const char *name, const share *s, double tokens)
+{
+    const stats_interval i = share_interval(s);
+    const eval_figure f = { c->name, name, share_value(s), i.low, i.high, tokens, s->n };
+
+    if (c->o->tell) c->o->tell(c->o->arg, &f);
+}
+
+typedef struct sums {
+    share right;
+    score score;
+    double reward;
+    int n_verified;              /* right, by a well-formed trace of true steps */
+} sums;
+
+static void sums_add(sums *s, const eval_grade *g, const rollout *o)
+{
+    const graded as = { g->right, g->check };
+
+    score_add(&s->score, &as, o);
+    s->reward += g->reward;
+    s->n_verified += g->right && g->check.well_formed && g->check.n_true == g->check.n_step;
+}
+
+static json_t *sums_json(const eval_cell *c, const sums *s, bool thinking)
+{
+    const score *k = &s->score;
+    const double n = k->n ? k->n : 1;
+    json_t *j = share_json(&s->right);
+
+    json_object_set_new(j, "answers", json_integer(k->n));
+    json_object_set_new(j, "tokens", json_real(score_tokens(k)));
+    if (!c->task) json_object_set_new(j, "reward", json_real(s->reward / n));
+    if (!thinking) return j;
+    json_object_set_new(j, "think_tokens", json_real((double)k->n_think / n));
+    json_object_set_new(j, "cut", json_real(k->n_cut / n));
+    if (!c->task) return j;
+    json_object_set_new(j, "step_true", json_real(score_step_true(k)));
+    json_object_set_new(j, "steps", json_integer(k->n_step));
+    json_object_set_new(j, "verified", json_real(s->n_verified / n));
+    json_object_set_new(j, "lucky", json_real(score_lucky(k)));
+    json_object_set_new(j, "lucky_of_right",
+                        json_real(k->n_right ? (double)k->n_lucky / k->n_right : 0));
+    return j;
+}
+
+typedef struct plain_job {
+    const eval_cell *c;
+    bool thinking;
+    bool blind;                  /* count blind search beside it */
+    sums sums;
+    share random;
+    double attempts;
+} plain_job;
+
+static status plain_chunk(void *arg, const eval_chunk *k, errtext *err)
+{
+    plain_job *p = arg;
+
+    for (int i = 0; i < k->n; i++) {
+        const eval_item *it = &k->items[i];
+        eval_grade g;
+        status st = eval_judge(p->c, it, &k->answers[i], p->thinking, &g, err);
+
+        if (st != OK) return st;
+        sums_add(&p->sums, &g, &k->answers[i]);
+        share_add(&p->sums.right, it->i_seed, g.right);
+        if (p->blind) {
+            const int n = eval_attempts(k->answers[i].think, k->answers[i].think_len);
+
+            p->attempts += n;
+            share_add(&p->random, it->i_seed, eval_blind(it, p->c->o->seed, n));
+        }
+    }
+    return OK;
+}
+
+/* One answer a problem; the figure goes into `into` under `key`. */
+static status plain(const eval_cell *c, const eval_how *how, const char *key, bool blind,
+                    json_t *into, errtext *err)
+{
+    plain_job p = { .c = c, .thinking = how->thinking, .blind = blind };
+    status st = eval_ask(c, how, plain_chunk, &p, err);
     json_t *j;
 
-    for (int s = 0; s < c->o->seeds; s++) {
-        score_options o = *base;
-        score one;
-        status st;
-
-        o.seed = c->o->seed + (uint64_t)s;
-        if ((st = score_cell(c->r, c->o->mixture, c->cell, &o, &one, err)) != OK) return st;
-        share_add(&right, one.n_right, one.n);
-        sum.n += one.n;
-        sum.n_lucky += one.n_lucky;
-        sum.n_step += one.n_step;
-        sum.n_true += one.n_true;
-        sum.n_token += one.n_token;
-        sum.n_think += one.n_think;
-        sum.n_cut += one.n_cut;
+    if (st != OK) return st;
+    p.random.group = EVAL_BLIND;
+    j = sums_json(c, &p.sums, how->thinking);
+    if (blind) {
+        json_object_set_new(j, "attempts", json_real(p.attempts / p.random.n));
+        json_object_set_new(j, "random", share_json(&p.random));
     }
-    j = share_json(&right, 0);
-    json_object_set_new(j, "step_true", json_real(score_step_true(&sum)));
-    json_object_set_new(j, "lucky", json_real(score_lucky(&sum)));
-    json_object_set_new(j, "tokens", json_real(score_tokens(&sum)));
-    json_object_set_new(j, "think_tokens", json_real(sum.n ? (double)sum.n_think / sum.n : 0));
-    json_object_set_new(j, "cut", json_real(sum.n ? (double)sum.n_cut / sum.n : 0));
-    json_object_set_new(into, name, j);
-    tell_share(c, name, &right, score_tokens(&sum));
+    json_object_set_new(into, key, j);
+    eval_tell(c, how->what, &p.sums.right, score_tokens(&p.sums.score));
+    if (blind) eval_tell(c, "  blind search", &p.random, 0);
     return OK;
 }
 
 /* --------------------------------------------------- many answers a problem */
 
-typedef struct many {
-    share t1, pass[MAX_POWER], cons[MAX_POWER], rerank[MAX_POWER];
-    score sum;
-} many;
+typedef struct many_job {
+    const eval_cell *c;
+    sums sums;
+    share pass[MAX_POWER], cons[MAX_POWER], rerank[MAX_POWER];
+    share random[MAX_POWER];     /* blind search with all attempts of k answers */
+    int n_power;
+} many_job;
 
-/* Did the majority of the first k answers get it right? Ties: the answer that
- * was given first. */
-static bool majority_right(char *const *finals, const bool *right, int k)
+/* Which of k answers the grader rates best; the first of equals. */
+static bool best_right(const double *reward, const bool *right, int k)
 {
-    int best = -1, best_votes = 0;
+    int best = 0;
 
-    for (int i = 0; i < k; i++) {
-        int votes = 0;
-
-        if (!finals[i]) continue;
-        for (int j = 0; j < k; j++) votes += finals[j] && !strcmp(finals[i], finals[j]);
-        if (votes > best_votes) {
-            best = i;
-            best_votes = votes;
-        }
-    }
-    return best >= 0 && right[best];
+    for (int i = 1; i < k; i++)
+        if (reward[i] > reward[best]) best = i;
+    return right[best];
 }
 
-static void count_problem(const rollout *answers, const bool *right, int n, double *pass,
-                          double *cons, double *rerank)
+/* One problem's answers, for every k: the runs of k side by side. */
+static void many_add(many_job *m, const eval_item *it, char *const *said, const bool *right,
+                     const double *reward, const int *attempts, int n)
 {
-    char **finals = mem_array((size_t)n, sizeof *finals);
-    int n_right = 0, power = 0;
+    const bool search = it->task && it->task->search;
+    int n_right = 0;
 
-    for (int i = 0; i < n; i++) {
-        n_right += right[i];
-        if (answers[i].finish == FINISH_STOP)
-            finals[i] = ask_extract_final(answers[i].answer, answers[i].answer_len);
-    }
-    for (int k = 1; k <= n && power < MAX_POWER; k *= 2, power++) {
-        bool any = false;
+    for (int i = 0; i < n; i++) n_right += right[i];
+    for (int p = 0; p < m->n_power; p++) {
+        const int k = 1 << p, runs = n / k;
+        double cons = 0, rerank = 0, blind = 0;
 
-        for (int i = 0; i < k; i++) any |= right[i];
-        pass[power] += stats_pass_at_k(n, n_right, k);
-        cons[power] += majority_right(finals, right, k);
-        rerank[power] += any;
+        for (int r = 0; r < runs; r++) {
+            int tried = 0;
+
+            cons += share_majority(said + r * k, right + r * k, k);
+            rerank += best_right(reward + r * k, right + r * k, k);
+            for (int i = 0; search && i < k; i++) tried += attempts[r * k + i];
+            if (search && r == 0) blind = eval_blind(it, m->c->o->seed, tried);
+        }
+        share_add(&m->pass[p], it->i_seed, stats_pass_at_k(n, n_right, k));
+        share_add(&m->cons[p], it->i_seed, cons / runs);
+        share_add(&m->rerank[p], it->i_seed, rerank / runs);
+        if (search) share_add(&m->random[p], it->i_seed, blind);
     }
-    for (int i = 0; i < n; i++) mem_free(finals[i]);
-    mem_free(finals);
+    share_add(&m->sums.right, it->i_seed, (double)n_right / n);
 }
 
-static status many_seed(const cell_job *c, int i_seed, many *m, int n_power, errtext *err)
+static status many_chunk(void *arg, const eval_chunk *k, errtext *err)
 {
-    score_options o = options_of(c->o, i_seed);
-    double pass[MAX_POWER] = { 0 }, cons[MAX_POWER] = { 0 }, rerank[MAX_POWER] = { 0 };
-    bool *right;
-    score sum = { 0 };
+    many_job *m = arg;
+    const int n = k->group;
+    char **said = mem_array((size_t)n, sizeof *said);
+    bool *right = mem_array((size_t)n, sizeof *right);
+    double *reward = mem_array((size_t)n, sizeof *reward);
+    int *attempts = mem_array((size_t)n, sizeof *attempts);
+    status st = OK;
 
-    o.group = c->o->group;
-    right = mem_array((size_t)o.group, sizeof *right);
-    /* A problem at a time would leave the engine idle, all at once would hold
-     * all rollouts in memory. */
-    for (int from = 0; from < c->o->problems; from += 32) {
-        drawn *problems;
-        rollout *all;
-        status st;
+    for (int i = 0; i < k->n && st == OK; i++) {
+        const rollout *answers = k->answers + (size_t)i * (size_t)n;
+        int g = 0;
 
-        o.first = (uint64_t)from;
-        o.problems = c->o->problems - from < 32 ? c->o->problems - from : 32;
-        st = score_rollouts(c->r, c->o->mixture, c->cell, &o, &problems, &all, err);
-        if (st != OK) {
-            mem_free(right);
-            return st;
+        for (; g < n && st == OK; g++) {
+            eval_grade of;
+
+            st = eval_judge(m->c, &k->items[i], &answers[g], true, &of, err);
+            right[g] = of.right;
+            reward[g] = of.reward;
+            said[g] = eval_said(&k->items[i], &answers[g]);
+            attempts[g] = eval_attempts(answers[g].think, answers[g].think_len);
+            sums_add(&m->sums, &of, &answers[g]);
         }
-        for (int i = 0; i < o.problems; i++) {
-            const rollout *answers = all + (size_t)i * (size_t)o.group;
-
-            for (int k = 0; k < o.group; k++) {
-                graded g = grade_rollout(problems[i].task, problems[i].problem.key, &answers[k],
-                                         true);
-
-                right[k] = g.right;
-                score_add(&sum, &g, &answers[k]);
-            }
-            count_problem(answers, right, o.group, pass, cons, rerank);
-        }
-        score_release(&o, problems, all);
+        if (st == OK) many_add(m, &k->items[i], said, right, reward, attempts, n);
+        while (g > 0) mem_free(said[--g]);
     }
+    mem_free(said);
     mem_free(right);
-    share_add(&m->t1, sum.n_right, sum.n);
-    for (int p = 0; p < n_power; p++) {
-        share_add(&m->pass[p], pass[p], c->o->problems);
-        share_add(&m->cons[p], cons[p], c->o->problems);
-        share_add(&m->rerank[p], rerank[p], c->o->problems);
-    }
-    m->sum.n += sum.n;
-    m->sum.n_lucky += sum.n_lucky;
-    m->sum.n_step += sum.n_step;
-    m->sum.n_true += sum.n_true;
-    m->sum.n_token += sum.n_token;
-    return OK;
+    mem_free(reward);
+    mem_free(attempts);
+    return st;
 }
 
 static json_t *powers_json(const share *s, int n)
@@ -236,33 +427,49 @@ static json_t *powers_json(const share *s, int n)
         char name[16];
 
         snprintf(name, sizeof name, "%d", 1 << p);
-        json_object_set_new(o, name, share_json(&s[p], 0));
+        json_object_set_new(o, name, share_json(&s[p]));
     }
     return o;
 }
 
-static status measure_many(const cell_job *c, bool search, errtext *err)
+static void tell_last(const eval_cell *c, const char *what, const share *s, int n_power)
 {
-    many *m = mem_new(sizeof *m);
-    int n_power = 0;
-    json_t *t1;
-    status st = OK;
+    char name[32];
 
-    while (n_power < MAX_POWER && 1 << n_power <= c->o->group) n_power++;
-    for (int s = 0; s < c->o->seeds && st == OK; s++) st = many_seed(c, s, m, n_power, err);
+    snprintf(name, sizeof name, "%s@%d", what, 1 << (n_power - 1));
+    eval_tell(c, name, &s[n_power - 1], 0);
+}
+
+static status measure_many(const eval_cell *c, errtext *err)
+{
+    many_job *m = mem_new(sizeof *m);
+    eval_how how = eval_usual(c, "T=1");
+    const bool search = c->task && c->task->search;
+    status st;
+
+    m->c = c;
+    how.temperature = 1;
+    how.group = c->o->group;
+    while (m->n_power < MAX_POWER && 1 << m->n_power <= how.group) m->n_power++;
+    m->sums.right.group = how.group;
+    for (int p = 0; p < m->n_power; p++) {
+        m->pass[p].group = m->cons[p].group = m->rerank[p].group = how.group >> p;
+        m->random[p].group = EVAL_BLIND;
+    }
+    st = eval_ask(c, &how, many_chunk, m, err);
     if (st == OK) {
-        t1 = share_json(&m->t1, (double)c->o->problems * c->o->seeds);
-        json_object_set_new(t1, "step_true", json_real(score_step_true(&m->sum)));
-        json_object_set_new(t1, "lucky", json_real(score_lucky(&m->sum)));
-        json_object_set_new(t1, "tokens", json_real(score_tokens(&m->sum)));
-        json_object_set_new(c->out, "t1", t1);
-        tell_share(c, "t1", &m->t1, score_tokens(&m->sum));
-        json_object_set_new(c->out, "pass", powers_json(m->pass, n_power));
-        json_object_set_new(c->out, "rerank", powers_json(m->rerank, n_power));
-        if (!search) json_object_set_new(c->out, "cons", powers_json(m->cons, n_power));
-        if (c->o->group > 1) {
-            tell_share(c, "pass@k", &m->pass[n_power - 1], 0);
-            if (!search) tell_share(c, "cons@k", &m->cons[n_power - 1], 0);
+        json_object_set_new(c->out, "t1", sums_json(c, &m->sums, true));
+        json_object_set_new(c->out, "pass", powers_json(m->pass, m->n_power));
+        json_object_set_new(c->out, "rerank", powers_json(m->rerank, m->n_power));
+        if (search)
+            json_object_set_new(c->out, "rerank_random", powers_json(m->random, m->n_power));
+        else
+            json_object_set_new(c->out, "cons", powers_json(m->cons, m->n_power));
+        eval_tell(c, "T=1", &m->sums.right, score_tokens(&m->sums.score));
+        if (m->n_power > 1) {
+            tell_last(c, "pass", m->pass, m->n_power);
+            tell_last(c, "rerank", m->rerank, m->n_power);
+            tell_last(c, search ? "  blind" : "cons", search ? m->random : m->cons, m->n_power);
         }
     }
     mem_free(m);
@@ -271,290 +478,221 @@ static status measure_many(const cell_job *c, bool search, errtext *err)
 
 /* ------------------------------------------------------------------ attempts */
 
-/* At which attempt of its trace a right answer was found, against blind random
- * search on the same problems with as many attempts. */
-static status measure_attempts(const cell_job *c, errtext *err)
+#define N_ATTEMPT 6              /* 1, 2, 4 ... 32 */
+
+typedef struct attempts_job {
+    const eval_cell *c;
+    share found[N_ATTEMPT], random[N_ATTEMPT];
+    double tried;
+} attempts_job;
+
+static status attempts_chunk(void *arg, const eval_chunk *k, errtext *err)
 {
-    static const int at[] = { 1, 2, 4, 8, 16, 32 };
-    share found[6] = { 0 }, random[6] = { 0 };
-    json_t *ours = json_object(), *blind = json_object();
+    attempts_job *a = arg;
 
-    for (int s = 0; s < c->o->seeds; s++) {
-        score_options o = options_of(c->o, s);
-        double hits[6] = { 0 }, lucky[6] = { 0 };
-        drawn *problems;
-        rollout *all;
-        status st;
+    for (int i = 0; i < k->n; i++) {
+        const eval_item *it = &k->items[i];
+        const int tried = eval_attempts(k->answers[i].think, k->answers[i].think_len);
+        eval_grade g;
+        status st = eval_judge(a->c, it, &k->answers[i], true, &g, err);
 
-        o.effort = EFFORT_HIGH;
-        st = score_rollouts(c->r, c->o->mixture, c->cell, &o, &problems, &all, err);
-        if (st != OK) {
-            json_decref(ours);
-            json_decref(blind);
-            return st;
-        }
-        for (int i = 0; i < o.problems; i++) {
-            graded g = grade_rollout(problems[i].task, problems[i].problem.key, &all[i], true);
-
-            for (int k = 0; k < 6; k++) {
-                rng r = { o.seed, 0x626c696e64 + (uint64_t)k, (uint64_t)i << 20 };
-
-                hits[k] += g.right && g.check.n_attempt <= at[k];
-                lucky[k] += countdown_random_search(problems[i].problem.key, &r, at[k]);
-            }
-        }
-        score_release(&o, problems, all);
-        for (int k = 0; k < 6; k++) {
-            share_add(&found[k], hits[k], o.problems);
-            share_add(&random[k], lucky[k], o.problems);
+        if (st != OK) return st;
+        a->tried += tried;
+        for (int p = 0; p < N_ATTEMPT; p++) {
+            share_add(&a->found[p], it->i_seed, g.right && tried <= 1 << p);
+            share_add(&a->random[p], it->i_seed, eval_blind(it, a->c->o->seed, 1 << p));
         }
     }
-    for (int k = 0; k < 6; k++) {
-        char name[16];
+    return OK;
+}
 
-        snprintf(name, sizeof name, "%d", at[k]);
-        json_object_set_new(ours, name, share_json(&found[k], 0));
-        json_object_set_new(blind, name, share_json(&random[k], 0));
-        snprintf(name, sizeof name, "%d attempts", at[k]);
-        tell_share(c, name, &found[k], 0);
-        tell_share(c, "  random", &random[k], 0);
+/* At which attempt of its trace a right answer was found, against blind search on
+ * the same problems. */
+static status measure_attempts(const eval_cell *c, errtext *err)
+{
+    attempts_job a = { .c = c };
+    eval_how how = eval_usual(c, "attempts");
+    status st;
+
+    how.temperature = 1;
+    how.effort = EFFORT_HIGH;
+    if ((st = eval_ask(c, &how, attempts_chunk, &a, err)) != OK) return st;
+    for (int p = 0; p < N_ATTEMPT; p++) {
+        char name[32];
+
+        a.random[p].group = EVAL_BLIND;
+        snprintf(name, sizeof name, "%d attempt%s", 1 << p, p ? "s" : "");
+        eval_tell(c, name, &a.found[p], 0);
+        eval_tell(c, "  blind search", &a.random[p], 0);
     }
-    json_object_set_new(c->out, "attempts", json_pack("{s:o, s:o}", "model", ours, "random",
-                                                      blind));
+    json_object_set_new(c->out, "attempts",
+                        json_pack("{s:o, s:o, s:f}", "model", powers_json(a.found, N_ATTEMPT),
+                                  "random", powers_json(a.random, N_ATTEMPT), "mean",
+                                  a.tried / a.found[0].n));
     return OK;
 }
 
 /* ------------------------------------------------------------ budget, effort */
 
-static status measure_budget(const cell_job *c, errtext *err)
+static status measure_budget(const eval_cell *c, errtext *err)
 {
     json_t *all = json_object();
     status st = OK;
 
     for (int b = 0; b < c->o->n_budget && st == OK; b++) {
-        score_options o = options_of(c->o, 0);
-        char name[24];
+        eval_how how = eval_usual(c, NULL);
+        char key[16], what[32];
 
-        o.max_think = c->o->budgets[b];
-        o.effort = EFFORT_HIGH;
-        snprintf(name, sizeof name, "%d", o.max_think);
-        st = plain(c, name, &o, all, err);
+        snprintf(key, sizeof key, "%d", c->o->budgets[b]);
+        snprintf(what, sizeof what, "budget %s", key);
+        how.what = what;
+        how.temperature = 1;
+        how.effort = EFFORT_HIGH;
+        how.max_think = c->o->budgets[b];
+        st = plain(c, &how, key, c->task && c->task->search, all, err);
     }
     json_object_set_new(c->out, "budget", all);
     return st;
 }
 
-static status measure_effort(const cell_job *c, errtext *err)
+/* The word and the budget that go with it, as a user who gives the word has it. */
+static status measure_effort(const eval_cell *c, errtext *err)
 {
     static const effort levels[] = { EFFORT_LOW, EFFORT_MEDIUM, EFFORT_HIGH };
     json_t *all = json_object();
     status st = OK;
 
     for (int i = 0; i < 3 && st == OK; i++) {
-        score_options o = options_of(c->o, 0);
+        eval_how how = eval_usual(c, NULL);
+        char what[32];
 
-        o.effort = levels[i];
-        st = plain(c, effort_name(levels[i]), &o, all, err);
+        snprintf(what, sizeof what, "effort %s", effort_name(levels[i]));
+        how.what = what;
+        how.effort = levels[i];
+        how.max_think = effort_budget(levels[i]);
+        st = plain(c, &how, effort_name(levels[i]), false, all, err);
     }
     json_object_set_new(c->out, "effort", all);
     return st;
 }
 
-/* -------------------------------------------------------------- faithfulness */
+/* --------------------------------------------------------------------- whole */
 
-static void chat_gone_on(chat *c, const char *prompt, const char *think, size_t len)
+static status measure_cell(const eval_cell *c, errtext *err)
 {
-    chat_of_prompt(c, prompt);
-    chat_message_reasoning(chat_add(c, CHAT_ASSISTANT), think, len);
-}
+    const unsigned m = c->o->measures;
+    const bool edits = c->task && c->task->edit, search = c->task && c->task->search;
+    eval_how how = eval_usual(c, "direct");
+    status st = OK;
 
-/* Answers to prompts that end inside a thought. */
-static status answer_all(const cell_job *c, const score_options *so, chat *chats, int n,
-                         int max_think, rollout *out, errtext *err)
-{
-    rollout_prompt *prompts = mem_array((size_t)n, sizeof *prompts);
-    rollout_options o = { .group = 1, .temperature = 0, .max_think = max_think,
-                          .max_answer = so->max_answer, .seed = so->seed,
-                          .cancel = so->cancel };
-    status st;
-
-    for (int i = 0; i < n; i++)
-        prompts[i] = (rollout_prompt){ &chats[i], max_think > 0, so->effort, true };
-    st = rollout_run(c->r, &o, prompts, n, out, err);
-    mem_free(prompts);
+    if (m & EVAL_DIRECT) {
+        how.thinking = false;
+        st = plain(c, &how, "direct", false, c->out, err);
+    }
+    if (st == OK && m & EVAL_GREEDY) {
+        how.what = "greedy";
+        how.thinking = true;
+        st = plain(c, &how, "greedy", false, c->out, err);
+    }
+    if (st == OK && m & EVAL_T1) st = measure_many(c, err);
+    if (st == OK && m & EVAL_ATTEMPTS && search) st = measure_attempts(c, err);
+    if (st == OK && m & EVAL_BUDGET && c->o->n_budget) st = measure_budget(c, err);
+    if (st == OK && m & EVAL_EFFORT) st = measure_effort(c, err);
+    if (st == OK && m & EVAL_EARLY && c->task) st = eval_early(c, err);
+    if (st == OK && m & EVAL_EDIT && edits) st = eval_edit(c, err);
     return st;
 }
 
-static bool same_answer(const rollout *a, const rollout *b)
+static status check_options(const eval_options *o, errtext *err)
 {
-    return a->answer_len == b->answer_len && !memcmp(a->answer, b->answer, a->answer_len);
-}
+    const struct { const char *name; int value, low, high; } fields[] = {
+        { "seeds", o->seeds, 1, SHARE_MAX_SEED },
+        { "problems", o->problems, o->mixture ? 1 : 0, 1000000 },
+        { "group", o->group, 1, ASK_MAX_SAMPLES },
+        { "max_think", o->max_think, 1, ASK_MAX_TOKENS / 4 },
+        { "max_answer", o->max_answer, 1, ASK_MAX_TOKENS / 4 },
+        { "budgets", o->n_budget, 0, EVAL_MAX_BUDGET },
+    };
 
-static status measure_early(const cell_job *c, errtext *err)
-{
-    static const int percent[] = { 10, 25, 50, 75, 90 };
-    share same[5] = { 0 };
-    json_t *all = json_object();
-    double area = 0;
-    status st = OK;
-
-    for (int s = 0; s < c->o->seeds && st == OK; s++) {
-        score_options o = options_of(c->o, s);
-        drawn *problems;
-        rollout *full;
-
-        o.temperature = 0;
-        st = score_rollouts(c->r, c->o->mixture, c->cell, &o, &problems, &full, err);
-        for (int k = 0; k < 5 && st == OK; k++) {
-            chat *chats = mem_array((size_t)o.problems, sizeof *chats);
-            rollout *cut = mem_array((size_t)o.problems, sizeof *cut);
-            double hits = 0;
-
-            for (int i = 0; i < o.problems; i++)
-                chat_gone_on(&chats[i], problems[i].problem.prompt, full[i].think,
-                             (full[i].think_len * (size_t)percent[k] + 99) / 100);
-            st = answer_all(c, &o, chats, o.problems, 0, cut, err);
-            for (int i = 0; i < o.problems; i++) {
-                if (st == OK) hits += same_answer(&cut[i], &full[i]);
-                chat_fini(&chats[i]);
-                rollout_fini(&cut[i]);
-            }
-            if (st == OK) share_add(&same[k], hits, o.problems);
-            mem_free(chats);
-            mem_free(cut);
-        }
-        score_release(&o, problems, full);
-    }
-    for (int k = 0; k < 5 && st == OK; k++) {
-        char name[24];
-
-        snprintf(name, sizeof name, "%d", percent[k]);
-        json_object_set_new(all, name, share_json(&same[k], 0));
-        snprintf(name, sizeof name, "early %d %%", percent[k]);
-        tell_share(c, name, &same[k], 0);
-        area += share_value(&same[k]) / 5;
-    }
-    json_object_set_new(all, "aoc", json_real(1 - area));
-    json_object_set_new(c->out, "early", all);
-    return st;
-}
-
-static status measure_edit(const cell_job *c, errtext *err)
-{
-    share follow = { 0 }, ignore = { 0 };
-    status st = OK;
-
-    for (int s = 0; s < c->o->seeds && st == OK; s++) {
-        score_options o = options_of(c->o, s);
-        drawn *problems;
-        rollout *full, *edited;
-        chat *chats;
-        char **expect;
-        int *of, n = 0, n_follow = 0, n_ignore = 0;
-
-        o.temperature = 0;
-        st = score_rollouts(c->r, c->o->mixture, c->cell, &o, &problems, &full, err);
-        if (st != OK) return st;
-        chats = mem_array((size_t)o.problems, sizeof *chats);
-        edited = mem_array((size_t)o.problems, sizeof *edited);
-        expect = mem_array((size_t)o.problems, sizeof *expect);
-        of = mem_array((size_t)o.problems, sizeof *of);
-        for (int i = 0; i < o.problems; i++) {
-            rng r = { o.seed, 0x65646974, (uint64_t)i << 20 };
-            char *prefix;
-
-            if (!problems[i].task->edit(problems[i].problem.key, full[i].think,
-                                        full[i].think_len, &r, &prefix, &expect[n]))
-                continue;
-            chat_gone_on(&chats[n], problems[i].problem.prompt, prefix, strlen(prefix));
-            of[n++] = i;
-            mem_free(prefix);
-        }
-        if (n) st = answer_all(c, &o, chats, n, o.max_think, edited, err);
-        for (int i = 0; i < n; i++) {
-            if (st == OK) {
-                char *said = ask_extract_final(edited[i].answer, edited[i].answer_len);
-
-                n_follow += said && !strcmp(said, expect[i]);
-                n_ignore += same_answer(&edited[i], &full[of[i]]);
-                mem_free(said);
-            }
-            chat_fini(&chats[i]);
-            rollout_fini(&edited[i]);
-            mem_free(expect[i]);
-        }
-        if (st == OK) {
-            share_add(&follow, n_follow, n);
-            share_add(&ignore, n_ignore, n);
-        }
-        mem_free(chats);
-        mem_free(edited);
-        mem_free(expect);
-        mem_free(of);
-        score_release(&o, problems, full);
-    }
-    if (st != OK) return st;
-    json_object_set_new(c->out, "edit", json_pack("{s:o, s:o}", "follow", share_json(&follow, 0),
-                                                  "ignore", share_json(&ignore, 0)));
-    tell_share(c, "edit follows", &follow, 0);
-    tell_share(c, "edit ignored", &ignore, 0);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (fields[i].value < fields[i].low || fields[i].value > fields[i].high)
+            return fail(err, E_ARG, "%s: %d is not in %d to %d", fields[i].name, fields[i].value,
+                        fields[i].low, fields[i].high);
+    for (int i = 0; i < o->n_budget; i++)
+        if (o->budgets[i] < 1 || o->budgets[i] > ASK_MAX_TOKENS / 4 ||
+            (i && o->budgets[i] <= o->budgets[i - 1]))
+            return fail(err, E_ARG, "budgets[%d]: %d; rising numbers from 1 are expected", i,
+                        o->budgets[i]);
+    if (!o->measures) return fail(err, E_ARG, "measures: none is given");
     return OK;
 }
 
-/* --------------------------------------------------------------------- whole */
-
-static status measure_cell(const cell_job *c, errtext *err)
+static status measure_mixture(reasoner *r, const eval_options *o, json_t *all, errtext *err)
 {
-    const unsigned m = c->o->measures;
-    const task *t;
-    score_options o = options_of(c->o, 0);
-    drawn d;
-    bool search, edits;
     status st = OK;
 
-    mixture_draw_cell(c->o->mixture, c->cell, c->o->split, c->o->seed, 0, &d);
-    t = d.task;
-    search = t->search;
-    edits = t->edit != NULL;
-    problem_fini(&d.problem);
-    if (m & EVAL_DIRECT) {
-        o.thinking = false;
-        o.temperature = 0;
-        st = plain(c, "direct", &o, c->out, err);
+    for (int i = 0; i < mixture_cells(o->mixture) && st == OK; i++) {
+        eval_cell c = { r, o, i, NULL, o->problems, mixture_cell_name(o->mixture, i), NULL,
+                        json_object() };
+        drawn d;
+
+        mixture_draw_cell(o->mixture, i, o->split, o->seed, 0, &d);
+        c.task = d.task;
+        problem_fini(&d.problem);
+        st = measure_cell(&c, err);
+        json_object_set_new(all, c.name, c.out);
     }
-    if (st == OK && m & EVAL_GREEDY) {
-        o.thinking = true;
-        o.temperature = 0;
-        st = plain(c, "greedy", &o, c->out, err);
+    return st;
+}
+
+/* Every row must be one that the grader can use, before anything is spent. */
+static status check_rows(const eval_options *o, const int *rows, int n, errtext *err)
+{
+    for (int i = 0; i < n; i++) {
+        errtext why;
+        status st = grader_check_item(o->grader, dataset_item(o->data, rows[i]), &why);
+
+        if (st != OK)
+            return fail(err, st, "%s line %d: %.400s", o->data_name,
+                        dataset_line(o->data, rows[i]), why.text);
     }
-    if (st == OK && m & EVAL_T1) st = measure_many(c, search, err);
-    if (st == OK && m & EVAL_ATTEMPTS && !strcmp(t->name, "countdown"))
-        st = measure_attempts(c, err);
-    if (st == OK && m & EVAL_BUDGET && c->o->n_budget) st = measure_budget(c, err);
-    if (st == OK && m & EVAL_EFFORT) st = measure_effort(c, err);
-    if (st == OK && m & EVAL_EARLY) st = measure_early(c, err);
-    if (st == OK && m & EVAL_EDIT && edits) st = measure_edit(c, err);
+    return OK;
+}
+
+static status measure_rows(reasoner *r, const eval_options *o, json_t *all, errtext *err)
+{
+    const int n_row = dataset_rows(o->data), most = n_row / o->seeds;
+    eval_cell c = { r, o, 0, NULL, o->problems, o->data_name, NULL, NULL };
+    rng shuffle = { o->seed, 0x726f7773, 0 };
+    int *rows;
+    status st;
+
+    if (most < 1)
+        return fail(err, E_ARG, "seeds: %d for a file of %d rows", o->seeds, n_row);
+    if (!c.problems || c.problems > most) c.problems = most;
+    rows = mem_array((size_t)n_row, sizeof *rows);
+    for (int i = 0; i < n_row; i++) rows[i] = i;
+    rng_shuffle(&shuffle, rows, n_row);
+    c.rows = rows;
+    c.out = json_object();
+    st = check_rows(o, rows, c.problems * o->seeds, err);
+    if (st == OK) st = measure_cell(&c, err);
+    json_object_set_new(all, c.name, c.out);
+    mem_free(rows);
     return st;
 }
 
 status evaluate(reasoner *r, const eval_options *o, json_t **out, errtext *err)
 {
-    *out = NULL;
-    if (o->seeds < 1 || o->seeds > MAX_SEED)
-        return fail(err, E_ARG, "seeds: %d is not in 1 to %d", o->seeds, MAX_SEED);
-    if (o->problems < 1 || o->group < 1 || o->group > ASK_MAX_SAMPLES)
-        return fail(err, E_ARG, "problems: %d, group: %d", o->problems, o->group);
-    *out = json_object();
-    for (int i = 0; i < mixture_cells(o->mixture); i++) {
-        cell_job c = { r, o, i, json_object() };
-        status st = measure_cell(&c, err);
+    status st = check_options(o, err);
 
-        json_object_set_new(*out, mixture_cell_name(o->mixture, i), c.out);
-        if (st != OK) {
-            json_decref(*out);
-            *out = NULL;
-            return st;
-        }
+    *out = NULL;
+    if (st != OK) return st;
+    *out = json_object();
+    st = o->mixture ? measure_mixture(r, o, *out, err) : measure_rows(r, o, *out, err);
+    if (st != OK) {
+        json_decref(*out);
+        *out = NULL;
     }
-    return OK;
+    return st;
 }

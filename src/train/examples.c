@@ -56,7 +56,7 @@ static status teaches(const json_t *m, const char *where, bool *out, errtext *er
 
 static status list_places(examples *e, const char *path, errtext *err)
 {
-    for (int i = 0; i < dataset_count(e->data); i++) {
+    for (int i = 0; i < dataset_rows(e->data); i++) {
         const json_t *row = dataset_row(e->data, i), *messages = json_object_get(row, "messages");
         bool any = false;
 
@@ -94,7 +94,7 @@ status examples_open(examples **out, const job *j, errtext *err)
     e->job = j;
     e->epoch = -1;
     if (!j->mixture) {
-        st = dataset_open(&e->data, j->training_file, NULL, err);
+        st = dataset_open(&e->data, j->training_file, DATASET_SFT, 0, err);
         if (st == OK) st = list_places(e, j->training_file, err);
     }
     if (st != OK) {
@@ -167,8 +167,12 @@ status examples_next(examples *e, reasoner *r, int64_t *cursor, sequence *out, e
         if (at / e->n_place != e->epoch) shuffle(e, at / e->n_place);
         return file_example(e, r, &e->places[e->order[at % e->n_place]], out, err);
     }
-    mixture_draw(e->job->mixture, NULL, SPLIT_TRAIN, e->job->seed, (uint64_t)at, &d);
-    st = example_of(r, &d, e->job->n_ctx, out, err);
-    problem_fini(&d.problem);
-    return st;
+    /* A search may take more lines than the context holds: the next one, then. */
+    for (int tries = 0;; tries++) {
+        mixture_draw(e->job->mixture, NULL, SPLIT_TRAIN, e->job->seed,
+                     (uint64_t)(tries ? (*cursor)++ : at), &d);
+        st = example_of(r, &d, e->job->n_ctx, out, err);
+        problem_fini(&d.problem);
+        if (st != E_LIMIT || tries == 100) return st;
+    }
 }

@@ -30,14 +30,14 @@ void judge_item_fini(judge_item *it);
 typedef struct judge_verdict {
     double reward;           /* of the verifier or grader */
     trace_check check;       /* well_formed is true where nothing checks traces */
-    char *note;              /* the grader's trouble, or NULL */
+    bool broken;             /* the grader failed: nothing is to be learnt from it */
 } judge_verdict;
 
-void judge_verdict_fini(judge_verdict *v);
-
-status judge_open(judge **out, const job *j, reasoner *r, errtext *err);
+/* Every row is held against the grader's templates before anything is spent. */
+status judge_open(judge **out, const job *j, errtext *err);
 void judge_close(judge *g);                      /* accepts NULL */
 
+int64_t judge_rows(const judge *g);              /* of a file; 0: a mixture */
 int judge_cells(const judge *g);
 const char *judge_cell_name(const judge *g, int cell);
 double judge_cell_share(const judge *g, int cell);

@@ -89,16 +89,16 @@ static status read_functions(part *p, const json_t *j, const char *where, errtex
     if (!j) return OK;
     if (strcmp(p->task->name, "strings"))
         return fail(err, E_FORMAT, "%s.functions: only strings has functions", where);
-    if (!json_is_array(j) || json_array_size(j) < 1 || json_array_size(j) > STRINGS_N_FUNCTION)
+    if (!json_is_array(j) || json_array_size(j) < 1 || json_array_size(j) > STRINGS_N)
         return fail(err, E_FORMAT, "%s.functions: a list of 1 to %d numbers expected", where,
-                    STRINGS_N_FUNCTION);
+                    STRINGS_N);
     for (size_t i = 0; i < json_array_size(j); i++) {
         const json_t *f = json_array_get(j, i);
 
         if (!json_is_integer(f) || json_integer_value(f) < 0 ||
-            json_integer_value(f) >= STRINGS_N_FUNCTION)
+            json_integer_value(f) >= STRINGS_N)
             return fail(err, E_LIMIT, "%s.functions[%zu]: 0 to %d expected", where, i,
-                        STRINGS_N_FUNCTION - 1);
+                        STRINGS_N - 1);
         p->functions[p->n_function++] = (int)json_integer_value(f);
     }
     return OK;

@@ -131,6 +131,7 @@ status train_preference(const job *j, const volatile sig_atomic_t *stop, run_tel
     status st = run_open(&x, j, stop, tell, arg, err);
 
     if (st == OK) st = pairs_open(&p.pairs, j, err);
+    if (st == OK) run_set_length(&x, pairs_count(p.pairs), j->batch_size);
     if (st == OK)
         st = reference_open(&p.ref, x.w, j->lora_rank ? MODEL_KEEP_TYPES : j->dtype, x.threads,
                             j->max_rows, err);

@@ -59,7 +59,6 @@ static void group_fini(const policy_job *p, group *g)
 {
     for (int i = 0; g->rollouts && i < p->rl->group_size; i++) {
         rollout_fini(&g->rollouts[i]);
-        judge_verdict_fini(&g->verdicts[i]);
     }
     judge_item_fini(&g->item);
     mem_free(g->rollouts);
@@ -90,7 +89,7 @@ static status answer_prompts(policy_job *p, group *groups, int n, int wave, errt
     for (int i = 0; i < n && st == OK; i++) {
         groups[i] = (group){ 0 };
         st = judge_draw(p->judge, shares, (uint64_t)x->cursor++, &groups[i].item, err);
-        prompts[i] = (rollout_prompt){ &groups[i].item.chat, true, groups[i].item.effort };
+        prompts[i] = (rollout_prompt){ &groups[i].item.chat, true, groups[i].item.effort, false };
     }
     if (st == OK) st = rollout_run(x->r, &o, prompts, n, all, err);
     for (int i = 0; i < n && st == OK; i++) {
@@ -124,7 +123,7 @@ static void grade_group(policy_job *p, group *g)
         if (p->rl->process > 0 && v->check.n_step)
             g->reward[i] += p->rl->process * v->check.n_true / v->check.n_step;
         if (cut && p->rl->overlong == OVERLONG_ZERO) g->reward[i] = 0;
-        g->learn[i] = !(cut && p->rl->overlong == OVERLONG_MASK);
+        g->learn[i] = !v->broken && !(cut && p->rl->overlong == OVERLONG_MASK);
         right += v->reward;
     }
     advantage_group(g->reward, k, p->rl->advantage == ADVANTAGE_ZSCORE, g->advantage);
@@ -325,6 +324,7 @@ static status replay(policy_job *p, errtext *err)
         mixture_draw(j->replay_mixture, NULL, SPLIT_TRAIN, j->seed + 1, at, &d);
         st = example_of(x->r, &d, j->n_ctx, &q, err);
         problem_fini(&d.problem);
+        if (st == E_LIMIT) continue;
         if (st != OK) return st;
         fits = pack_add(&x->pack, q.ids, q.n, q.n_prompt, n);
         sequence_fini(&q);
@@ -498,9 +498,10 @@ static void recall_success(policy_job *p)
 static status policy_open(policy_job *p, run *x, errtext *err)
 {
     const job *j = x->job;
-    status st = judge_open(&p->judge, j, x->r, err);
+    status st = judge_open(&p->judge, j, err);
 
     if (st != OK) return st;
+    if (judge_rows(p->judge)) run_set_length(x, judge_rows(p->judge), p->rl->groups);
     p->n_cell = judge_cells(p->judge);
     p->success = mem_array((size_t)p->n_cell, sizeof *p->success);
     if (p->rl->kl > 0 && (st = reference_open(&p->ref, x->w, j->lora_rank ? MODEL_KEEP_TYPES : j->dtype, x->threads,

@@ -107,16 +107,16 @@ status run_open(run *out, const job *j, const volatile sig_atomic_t *stop, run_t
     optimizer_list(x->opt, &x->arrays);
     pack_init(&x->pack, j->max_rows);
     x->state = json_object();
-    run_set_length(x, 0);
+    run_set_length(x, 0, 1);
     return OK;
 }
 
-void run_set_length(run *x, int64_t n_example)
+void run_set_length(run *x, int64_t n_example, int per_step)
 {
     const job *j = x->job;
 
     x->steps = j->steps ? j->steps
-                        : (n_example * j->n_epoch + j->batch_size - 1) / j->batch_size;
+                        : (n_example * j->n_epoch + per_step - 1) / per_step;
     x->rate = j->rate;
     x->rate.n_step = x->steps;
 }

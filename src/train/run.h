@@ -61,9 +61,9 @@ typedef struct run {
 status run_open(run *out, const job *j, const volatile sig_atomic_t *stop, run_tell *tell,
                 void *arg, errtext *err);
 
-/* Steps of a job that counts epochs over n examples; 0 leaves the job's own.
- * Called before the first step. */
-void run_set_length(run *x, int64_t n_example);
+/* Steps of a job that counts epochs over n examples, per_step of them a step; a
+ * job that says its steps keeps them. Called before the first step. */
+void run_set_length(run *x, int64_t n_example, int per_step);
 
 /* Load the newest checkpoint, if there is one, and open the metrics. After the
  * stage has added its arrays. */

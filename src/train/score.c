@@ -54,7 +54,7 @@ status score_rollouts(reasoner *r, const mixture *m, int cell, const score_optio
     for (size_t i = 0; i < n; i++) {
         mixture_draw_cell(m, cell, o->split, o->seed, o->first + i, &(*problems)[i]);
         chat_of_prompt(&chats[i], (*problems)[i].problem.prompt);
-        prompts[i] = (rollout_prompt){ &chats[i], o->thinking, o->effort };
+        prompts[i] = (rollout_prompt){ &chats[i], o->thinking, o->effort, false };
     }
     st = rollout_run(r, &ro, prompts, o->problems, *rollouts, err);
     for (size_t i = 0; i < n; i++) chat_fini(&chats[i]);

@@ -92,7 +92,7 @@ status train_supervised(const job *j, const volatile sig_atomic_t *stop, run_tel
 
     if (st == OK) st = run_resume(&x, err);
     if (st == OK) st = examples_open(&e, j, err);
-    if (st == OK) run_set_length(&x, examples_count(e));
+    if (st == OK) run_set_length(&x, examples_count(e), j->batch_size);
     if (st == OK && x.step >= x.steps) go = false;
     else if (st == OK && x.step == 0) st = run_evaluate(&x, false, err);
     while (st == OK && go) {
