@@ -2,9 +2,12 @@
  *
  * The taped forward is model_forward with its intermediate rows kept, so the
  * log-probs it yields have the bits of those the sampler reported (invariant
- * 1; logits.h of decode/ gives the normaliser to both). Master values are f32;
+ * 1; tensor/logits.h gives the normaliser to both). Master values are f32;
  * trainable_publish writes them into the packed weights that the sampler
- * reads: there is no second model. */
+ * reads: there is no second model. Keys and values in a cache are those of the
+ * weights they were computed with: after publishing, prompts are read anew.
+ *
+ * Adapters: Hu et al. 2021. Load balance: Fedus et al. 2021. */
 #ifndef MODEL_BACKWARD_H
 #define MODEL_BACKWARD_H
 
@@ -15,9 +18,11 @@
 #include "tensor/gradient.h"
 
 typedef struct param {
-    char name[80];           /* GGUF name */
+    char name[80];           /* GGUF name; experts "blk.0.ffn_up.3.weight", adapters
+                              * NAME.lora_a [rank, n_in] and NAME.lora_b [n_out, rank] */
     int n_out, n_in;         /* a vector has n_out 1 */
-    float *value;            /* [n_out, n_in] f32 master */
+    float *value;            /* [n_out, n_in] f32 master; rows of q and k so that
+                              * channels i and i + d_head/2 rotate together */
     float *grad;             /* [n_out, n_in] */
     bool decay;              /* a matrix: weight decay and Muon apply */
     bool embedding;          /* token embedding or output matrix: AdamW also under Muon */
@@ -33,10 +38,13 @@ typedef struct trainable_options {
 } trainable_options;
 
 /* Make the parameters of m trainable. w holds the values m was made from: the
- * masters start there, not from rounded copies. m is borrowed, and changed by
- * trainable_publish alone. With LoRA a matrix may be of any type and stays
- * frozen; with full weights every matrix must be F32 or BF16 (E_UNSUPPORTED
- * names the first that is not). On OK *out is the caller's. */
+ * masters start there, not from rounded copies; it may be closed afterwards. m
+ * is borrowed, and changed by trainable_publish alone. With LoRA a matrix may
+ * be of any type and stays frozen, and the adapters are on m, without effect at
+ * first, until trainable_free takes them off. With full weights every matrix
+ * must be F32 or BF16 (E_UNSUPPORTED names the first that is not). E_ARG names
+ * an option out of range, or says that m has an adapter loaded; E_FORMAT a
+ * tensor of w that does not fit m. On OK *out is the caller's. */
 status trainable_new(trainable **out, model *m, const weights *w,
                      const trainable_options *options, errtext *err);
 void trainable_free(trainable *t);               /* accepts NULL */
@@ -48,14 +56,15 @@ void trainable_zero(trainable *t, pool *threads);            /* grad = 0 */
 void trainable_publish(trainable *t, pool *threads);         /* value -> packed weights */
 
 /* Write a GGUF: for full weights the whole model, its matrices in `type` (F32,
- * BF16, F16, Q8_0), metadata and tokenizer those of w; for LoRA an adapter file
- * with A and B of each layer and alpha (general.type "adapter"). */
+ * BF16, F16, Q8_0; else E_ARG), metadata and tokenizer those of w; for LoRA an
+ * adapter file (adapter.h). E_FORMAT names a value that is not finite or too
+ * large for the type, E_IO says what the disk did; nothing is left then. */
 status trainable_write(const trainable *t, const weights *w, dtype type, const char *path,
                        errtext *err);
 
 /* A batch of rows. Runs whose parent is not -1 share its keys and values: a
  * group's prompt is a run of its own. first_pos of a child is a multiple of
- * KV_PAGE. */
+ * KV_PAGE and the end of its parent. */
 typedef struct tape_batch {
     int n_row;
     const int32_t *ids;
@@ -69,7 +78,8 @@ typedef struct tape tape;
 tape *tape_new(trainable *t, int max_row);
 void tape_free(tape *p);                         /* accepts NULL */
 
-/* Run the forward and keep what backward needs, until the next call. */
+/* Run the forward and keep what backward needs, until the next call. The batch
+ * is copied. */
 void tape_forward(tape *p, pool *threads, const tape_batch *b);
 
 /* Targets: after row `row` comes token `id`. */
@@ -88,10 +98,11 @@ void tape_log_probs(tape *p, pool *threads, const tape_target *targets, int n,
  * any order, from any thread. */
 typedef float tape_slope(void *arg, int i, float log_prob);
 
-/* Head and body backward: gradients are added to the parameters. log_prob [n]
- * and entropy [n] (NULL: no) get what tape_log_probs would say. value_grad
- * [n_row, d_model] or NULL is added to the gradient of the normed last hidden
- * rows (a value head's share). */
+/* Head and body backward, at most once a forward: the kept rows are used up.
+ * Gradients are added to the parameters, that of router_balance times the
+ * balance loss of this batch included. log_prob [n] and entropy [n] (NULL: no)
+ * get what tape_log_probs would say. value_grad [n_row, d_model] or NULL is
+ * added to the gradient of the normed last hidden rows (a value head's share). */
 void tape_backward(tape *p, pool *threads, const tape_target *targets, int n,
                    float temperature, tape_slope *slope, void *arg, float *log_prob,
                    float *entropy, const float *value_grad);
@@ -100,7 +111,9 @@ void tape_backward(tape *p, pool *threads, const tape_target *targets, int n,
  * value head. Borrowed until the next tape_forward. */
 const float *tape_hidden(tape *p, pool *threads);
 
-/* Router load-balance loss of the last forward (0 for dense models). */
+/* Router load-balance loss of the last forward (0 for dense models): the mean
+ * over sparse layers of n_expert * sum over e of f(e) * P(e), f the share of
+ * rows that chose e (they sum to n_expert_used), P its mean probability. */
 double tape_balance_loss(const tape *p);
 
 #endif

@@ -241,6 +241,7 @@ START_TEST(log_probs_have_the_samplers_bits)
     rig r = rig_moved(_i % N_FAMILY, types[_i / N_FAMILY], 2);
     sample_batch s;
     float want[256], got[256], again[256], entropy[256], same[256];
+    int n_kv = model_config(r.m)->n_head_kv * model_config(r.m)->d_head;
 
     sample_make(&s, r.m, true);
     sampled(&r, &s, 0.7f, want);
@@ -252,6 +253,11 @@ START_TEST(log_probs_have_the_samplers_bits)
     ck_assert_int_eq(memcmp(entropy, same, (size_t)s.n_target * sizeof *got), 0);
     for (int i = 0; i < s.n_target; i++)
         ck_assert(entropy[i] > 0 && entropy[i] < logf((float)model_config(r.m)->n_vocab));
+    for (int i = 0; i < s.b.n_row * n_kv && r.m->kv == KV_F16; i++) {
+        float k = r.p->ws->kept[0].k[i], v = r.p->ws->kept[0].v[i];
+
+        ck_assert(k == f16_to_f32(f32_to_f16(k)) && v == f16_to_f32(f32_to_f16(v)));
+    }
     rig_free(&r);
 }
 END_TEST
@@ -319,7 +325,7 @@ END_TEST
 START_TEST(a_large_batch_is_the_sum_of_its_parts)
 {
     enum { SEQ = 33, LEN = 37, ROWS = SEQ * LEN };
-    rig r = rig_moved(_i, DTYPE_F32, 2);
+    rig r = rig_moved(_i % N_FAMILY, _i < N_FAMILY ? DTYPE_F32 : DTYPE_Q8_0, 2);
     tape *large = tape_new(r.t, ROWS);
     static int32_t ids[ROWS];
     static tape_target targets[2 * ROWS];
@@ -436,7 +442,7 @@ int main(void)
     tcase_add_loop_test(tc, log_probs_have_the_samplers_bits, 0, N_FAMILY * N_TYPE);
     tcase_add_loop_test(tc, threads_do_not_change_a_bit_of_a_gradient, 0, N_FAMILY * N_TYPE);
     tcase_add_loop_test(tc, a_shared_prefix_gives_the_gradient_of_unshared_rows, 0, N_FAMILY);
-    tcase_add_loop_test(tc, a_large_batch_is_the_sum_of_its_parts, 0, N_FAMILY);
+    tcase_add_loop_test(tc, a_large_batch_is_the_sum_of_its_parts, 0, 2 * N_FAMILY);
     tcase_add_test(tc, gradients_add_up_until_zeroed);
     tcase_add_loop_test(tc, what_is_published_is_what_the_sampler_reads, 0, N_FAMILY);
     suite_add_tcase(suite, tc);
