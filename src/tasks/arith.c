@@ -118,8 +118,10 @@ static bool arith_open(void *state, const char *key)
     arith *a = state;
 
     if (strlen(key) >= MAX_TEXT / 2) return false;
-    for (const char *s = key; *s; s++)
-        if (*s == '(' && s[1 + strspn(s + 1, "-0123456789")] == ')') return false;
+    for (const char *s = key; (s = strchr(s, '(')); s++) {
+        size_t sign = s[1] == '-';
+        if (s[1 + sign + strspn(s + 1 + sign, "0123456789")] == ')') return false;
+    }
     a->n = count_ops(key);
     strcpy(a->first, key);
     return a->n >= 1 && a->n <= MAX_OPS;
@@ -209,7 +211,8 @@ static const work arith_work = {
 };
 
 /* A random tree with n operators; parentheses only where they are needed. Level 0
- * is an operand of "+" or the whole, 1 stands right of "-", 2 in a product. */
+ * is an operand of "+" or the whole, 1 stands right of "-", 2 in a product. Two
+ * large factors hardly ever make a tame product, so they are not tried. */
 static void draw_tree(rng *r, int n, int level, bytes *out)
 {
     if (n == 0) {
@@ -217,7 +220,8 @@ static void draw_tree(rng *r, int n, int level, bytes *out)
         return;
     }
     int left = (int)rng_below(r, (uint64_t)n);
-    char op = "+-*"[rng_below(r, 3)];
+    bool factors = left == 0 || left == n - 1 || n <= 3;
+    char op = "+-*"[rng_below(r, factors ? 3 : 2)];
     bool closed = level == 2 || (level == 1 && op != '*');
 
     if (closed) bytes_add_char(out, '(');

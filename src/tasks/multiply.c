@@ -155,8 +155,8 @@ static bool take_rest(product *p, int n_left, char digit, cursor *line)
         !read_digits(line, old, MAX_TOTAL) || !cursor_char(line, '+') ||
         !cursor_number(line, &carry) || !cursor_char(line, ':'))
         return false;
+    total[0] = '\0';            /* nothing is settled at first */
     if (line->s < line->end && !read_digits(line, total, MAX_TOTAL)) return false;
-    else if (line->s == line->end && line->s[-1] == ':') total[0] = '\0';
     if (line->s != line->end) return false;
     strcpy(p->old, old);
     strcpy(p->total, total);

@@ -57,8 +57,9 @@ typedef struct task {
     double (*grade)(const char *key, const char *answer, size_t len);
     void (*check)(const char *key, const char *think, size_t len, trace_check *out);
     /* Change one intermediate value of a trace (chosen by r): *prefix is the
-     * trace up to and including the changed value, *follows the answer that is
-     * right if one believes it. False where the trace has no such place; NULL
+     * trace up to and including the changed value (and the character behind it,
+     * where more of the value could follow), *follows the answer that is right
+     * if one believes it. False where the trace has no such place; NULL
      * where the family has none. */
     bool (*edit)(const char *key, const char *think, size_t len, rng *r, char **prefix,
                  char **follows);

@@ -212,7 +212,8 @@ static bool edit_line(const work *w, void *state, int i, const char *key, cursor
     if (good) {
         bytes b = { 0 };
         bytes_add(&b, text.s, (size_t)(rest.s - text.s));
-        bytes_add(&b, line.data, cut);
+        bytes_add_string(&line, "\n");
+        bytes_add(&b, line.data, cut + 1);
         *prefix = bytes_take(&b);
         *follows = bytes_take(&after);
     }

@@ -32,8 +32,8 @@ typedef struct work {
      * of line i or it cannot be read; the state is then as before. */
     bool (*take)(void *state, int i, cursor line);
     void (*answer)(const void *state, bytes *out);
-    /* Write line i with another result that could be; returns how much of it ends
-     * with the changed value, or 0 when this line has no such place. */
+    /* Write line i with another result that could be; returns where the changed
+     * value ends in it, or 0 when this line has no such place. */
     size_t (*twist)(const void *state, int i, rng *r, bytes *out);
 } work;
 
