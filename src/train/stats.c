@@ -127,8 +127,8 @@ double stats_pass_at_k(int n, int c, int k)
     double none = 1;
 
     CHECK(k >= 1 && k <= n && c >= 0 && c <= n);
-    if (n - c < k) return 1;
-    /* C(n-c, k) / C(n, k) as a product: the binomials themselves overflow. */
+    /* C(n-c, k) / C(n, k) as a product, since the binomials overflow. Where fewer
+     * than k are wrong the factor of i = k is 0. */
     for (int i = n - c + 1; i <= n; i++) none *= 1 - (double)k / i;
     return 1 - none;
 }

@@ -317,7 +317,34 @@ START_TEST(a_step_is_replaced_in_one_piece_and_stays_marked)
 }
 END_TEST
 
-/* Change one byte of a file, cut it, or remove it. */
+START_TEST(a_step_that_is_replaced_is_never_missing)
+{
+    char *manifest = path_of(8, "manifest.json");
+    int result;
+    long n_seen = 0;
+    pid_t child;
+    run r;
+
+    run_init(&r);
+    save_all(&r, (int64_t[]){ 8 }, 1);
+    child = fork();
+    ck_assert_int_ge(child, 0);
+    if (!child) {
+        for (int i = 0; i < 30; i++)
+            if (save_step(&r, 8, NULL)) _exit(1);
+        _exit(0);
+    }
+    while (!waitpid(child, &result, WNOHANG)) {
+        ck_assert_msg(file_exists(manifest), "after %ld looks", n_seen);
+        n_seen++;
+    }
+    ck_assert_int_eq(result, 0);
+    mem_free(manifest);
+    run_fini(&r);
+}
+END_TEST
+
+/* Change one bit of a file. */
 static void flip(const char *path, off_t at)
 {
     int fd = open(path, O_RDWR);
@@ -679,6 +706,7 @@ int main(void)
     tcase_add_test(t, only_folders_that_a_save_names_are_steps);
     tcase_add_test(t, the_newest_and_the_marked_are_kept);
     tcase_add_test(t, a_step_is_replaced_in_one_piece_and_stays_marked);
+    tcase_add_test(t, a_step_that_is_replaced_is_never_missing);
     tcase_add_loop_test(t, a_damaged_checkpoint_is_passed_over_and_named, 0, 13);
     tcase_add_test(t, no_flipped_bit_of_a_manifest_goes_unseen);
     tcase_add_test(t, only_damaged_ones_are_an_error_and_not_a_fresh_start);

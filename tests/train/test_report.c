@@ -121,12 +121,15 @@ END_TEST
 START_TEST(facts_join_inner_keys_by_dots)
 {
     static const char *const lines[] = {
-        "<th>method</th><td>rl</td>",        "<th>rate.peak</th><td>0.0003</td>",
-        "<th>rate.kind.deep</th><td>true</td>", "<th>tasks</th><td>[&quot;a&quot;, 2]</td>",
-        "<th>none</th><td>null</td>",        "<th>empty</th><td>{}</td>",
+        "<th>method</th><td>rl</td>",
+        "<th>rate.peak</th><td>0.0003</td>",
+        "<th>rate.kind.deep</th><td>true</td>",
+        "<th>tasks</th><td>[&quot;a&quot;, 2]</td>",
+        "<th>none</th><td>null</td>",
+        "<th>empty</th><td>{}</td>",
     };
-    json_t *config = parsed("{\"method\":\"rl\",\"rate\":{\"peak\":3e-4,\"kind\":{\"deep\":true}},"
-                            "\"tasks\":[\"a\",2],\"none\":null,\"empty\":{}}");
+    json_t *config = parsed("{\"method\":\"rl\",\"tasks\":[\"a\",2],\"none\":null,\"empty\":{},"
+                            "\"rate\":{\"peak\":3e-4,\"kind\":{\"deep\":true}}}");
     report *r = report_new("t");
     bytes b;
 
