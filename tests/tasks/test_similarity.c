@@ -200,6 +200,46 @@ START_TEST(bytes_that_are_not_utf8_are_compared_all_the_same)
 }
 END_TEST
 
+/* Split and joined again by "|". */
+static void splits(splitter how, const char *text, const char *want)
+{
+    interner *t = interner_new();
+    runes r = { 0 };
+    wordlist w = { 0 };
+    bytes out = { 0 };
+
+    runes_from_utf8(&r, text, strlen(text));
+    split_words(&w, t, how, false, &r);
+    for (size_t i = 0; i < w.n; i++) {
+        size_t n;
+        const uint32_t *at = interned(t, w.ids[i], &n);
+
+        if (i) bytes_add_char(&out, '|');
+        runes_to_utf8(&out, at, n);
+    }
+    ck_assert_str_eq(out.data, want);
+    bytes_fini(&out);
+    wordlist_fini(&w);
+    runes_fini(&r);
+    interner_free(t);
+}
+
+START_TEST(words_are_cut_where_the_originals_cut_them)
+{
+    splits(SPLIT_NLTK_WORD, "a--b", "a|--|b");
+    splits(SPLIT_NLTK_WORD, "He said, \"can't\" (twice).", "He|said|,|``|ca|n't|''|(|twice|)|.");
+    splits(SPLIT_NLTK_WORD, "I'll pay $3.50; you're 50% off...", "I|'ll|pay|$|3.50|;|you|'re|50|%|off|...");
+    splits(SPLIT_NLTK_WORD, "cannot gonna 'tis dogs' X", "can|not|gon|na|'t|is|dogs|'|X");
+    splits(SPLIT_NLTK_WORD, "\u201cHi\u201d 'quoted' \u00aboui\u00bb", "\u201c|Hi|\u201d|'quoted|'|\u00ab|oui|\u00bb");
+    splits(SPLIT_NLTK_WORD, "U.S. at 10:30, no.", "U.S.|at|10:30|,|no|.");
+    splits(SPLIT_13A, "a &amp; b-2.5, 3-4.", "a|&|b-2.5|,|3|-|4|.");
+    splits(SPLIT_13A, "x<skipped>y-\nz", "xyz");
+    splits(SPLIT_13A, "(a/b) 1,000.5", "(|a|/|b|)|1,000.5");
+    splits(SPLIT_ROUGE_SCORE, "Can't; \u00c9t\u00e9 9!", "can|t|t|9");
+    splits(SPLIT_SPACES, " a\u00a0b\tc ", "a|b|c");
+}
+END_TEST
+
 START_TEST(stems_are_those_of_nltk)
 {
     static const char *const words[][2] = {
@@ -263,8 +303,10 @@ START_TEST(synonyms_come_out_of_a_dictionary)
     ck_assert(mkdtemp(folder) != NULL);
     for (size_t i = 0; i < sizeof empty / sizeof empty[0]; i++) write_file(folder, empty[i], "");
     /* The head of each file is two spaces deep. */
-    write_file(folder, "index.noun", "  1 head\ncab n 1 1 @ 1 0 00000007  \ntaxi n 1 1 @ 1 0 00000007  \n");
-    write_file(folder, "data.noun", "  head\n00000007 06 n 03 cab 0 taxi 0 taxi_cab 0 000 | a car for hire  \n");
+    write_file(folder, "index.noun", "  1 head\ncab n 1 1 @ 1 0 00000007  \ncabman n 1 1 @ 1 0 00000072  \n"
+                                        "taxi n 1 1 @ 1 0 00000007  \n");
+    write_file(folder, "data.noun", "  head\n00000007 06 n 03 cab 0 taxi 0 taxi_cab 0 000 | a car for hire  \n"
+                                       "\n00000072 18 n 02 cabman 0 cabby 0 000 | who drives it  \n");
     write_file(folder, "index.adj", "big a 1 0 1 0 00000000  \nlarge a 1 0 1 0 00000000  \n");
     write_file(folder, "data.adj", "00000000 00 a 02 big 0 large(p) 0 000 | of size  \n");
     write_file(folder, "verb.exc", "drove drive\n");
@@ -279,6 +321,8 @@ START_TEST(synonyms_come_out_of_a_dictionary)
     ck_assert_double_eq_tol(score("meteor.ws", "large", "big"), 0, 1e-12);
     ck_assert_double_eq_tol(score("meteor.ws", "biger", "big"), 0.5, 1e-12);   /* -er falls */
     ck_assert_double_eq_tol(score("meteor.ws", "drove", "motor"), 0.5, 1e-12); /* irregular */
+    ck_assert_double_eq_tol(score("meteor.ws", "cabmen", "cabby"), 0, 1e-12);  /* stem "cabbi" */
+    ck_assert_double_eq_tol(score("meteor.ws", "cabmen", "cabman"), 0.5, 1e-12);
     ck_assert_double_eq_tol(score("meteor.ws", "taxi", "bus"), 0, 1e-12);
     setenv("PONDER_WORDNET", "/nonexistent", 1);
     ck_assert_double_eq_tol(score("meteor.ws", "cab", "taxi"), 0, 1e-12);
@@ -301,6 +345,7 @@ int main(void)
     tcase_add_test(t, rouge_of_a_text_without_a_sentence_is_not_defined);
     tcase_add_test(t, long_texts_are_compared_or_refused);
     tcase_add_test(t, bytes_that_are_not_utf8_are_compared_all_the_same);
+    tcase_add_test(t, words_are_cut_where_the_originals_cut_them);
     tcase_add_test(t, stems_are_those_of_nltk);
     tcase_add_test(t, lower_case_is_that_of_python);
     tcase_add_test(t, synonyms_come_out_of_a_dictionary);
