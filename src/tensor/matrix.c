@@ -278,10 +278,55 @@ void matrix_set_rows(matrix *m, int row, int n_row, const void *src)
             for (int k = 0; k < m->n_in; k++)
                 memcpy(panel + ((size_t)k * PANEL + (size_t)lane) * 2, in + 2 * (size_t)k, 2);
         } else {
-            for (int k = 0; k < m->n_in; k++)
-                memcpy(panel + (((size_t)(k / 2) * PANEL + (size_t)lane) * 2 +
-                                (size_t)(k % 2)) * 2, in + 2 * (size_t)k, 2);
+            int k = 0;
+
+            for (; k + 2 <= m->n_in; k += 2)
+                memcpy(panel + ((size_t)(k / 2) * PANEL + (size_t)lane) * 4, in + 2 * (size_t)k, 4);
+            if (k < m->n_in)
+                memcpy(panel + ((size_t)(k / 2) * PANEL + (size_t)lane) * 4, in + 2 * (size_t)k, 2);
         }
+    }
+}
+
+/* A row of single numbers. */
+static void plain_row(const matrix *m, const uint8_t *panel, int lane, float *out)
+{
+    const uint8_t *at = panel + (size_t)lane * (m->type == DTYPE_F16 ? 2 : 4);
+
+    if (m->type == DTYPE_F32)
+        for (int k = 0; k < m->n_in; k++) memcpy(&out[k], at + (size_t)k * PANEL * 4, 4);
+    else if (m->type == DTYPE_F16)
+        for (int k = 0; k < m->n_in; k++) out[k] = f16_to_f32(load_u16(at + (size_t)k * PANEL * 2));
+    else
+        for (int k = 0; k < m->n_in; k++)
+            out[k] = bf16_to_f32(load_u16(at + (size_t)(k / 2) * PANEL * 4 + (size_t)(k % 2) * 2));
+}
+
+/* Block b of 32 of a quantised row. */
+static void quant_row_block(const matrix *m, uint8_t *panel, int b, int lane, float *out)
+{
+    const uint8_t *quants = quants_at(m, panel, b), *s = scales_at(m, panel, b);
+    const uint8_t *min = mins_at(m, panel, b);
+    float d[2], low = 0;
+
+    for (int half = 0; half < 2; half++) {
+        if (m->pack.wide) memcpy(&d[half], s + ((m->pack.sub == 2 ? half : 0) * PANEL + lane) * 4, 4);
+        else d[half] = f16_to_f32(load_u16(s + 2 * lane));
+    }
+    if (m->pack.mins && m->pack.wide) memcpy(&low, min + 4 * lane, 4);
+    else if (m->pack.mins) low = f16_to_f32(load_u16(min + 2 * lane));
+    for (int k = 0; k < BLOCK; k++) {
+        int j = k / 4, at = k % 4, q;
+        float v;
+
+        if (m->pack.bits == 8) {
+            q = (int8_t)quants[j * 64 + 4 * lane + at];
+        } else {
+            q = quants[j % 4 * 64 + 4 * lane + at];
+            q = j < 4 ? q & 15 : q >> 4;
+        }
+        v = d[k / 16] * (float)(q - m->pack.zero);
+        out[k] = m->pack.mins ? v + low : v;
     }
 }
 
@@ -291,48 +336,11 @@ void matrix_row(const matrix *m, int i, float *out)
     int lane = i % PANEL;
 
     CHECK(i >= 0 && i < m->n_out);
-    for (int k = 0; k < m->n_in; k++) {
-        int b = k / BLOCK, j = k % BLOCK / 4, at = k % 4;
-        const uint8_t *s = scales_at(m, panel, b), *min = mins_at(m, panel, b);
-        float d, v;
-        int q;
-
-        if (m->type == DTYPE_F32) {
-            memcpy(&out[k], panel + ((size_t)k * PANEL + (size_t)lane) * 4, 4);
-            continue;
-        }
-        if (!m->pack.bits) {
-            size_t pos = m->type == DTYPE_F16
-                             ? (size_t)k * PANEL + (size_t)lane
-                             : ((size_t)(k / 2) * PANEL + (size_t)lane) * 2 + (size_t)(k % 2);
-            uint16_t h = load_u16(panel + 2 * pos);
-
-            out[k] = m->type == DTYPE_F16 ? f16_to_f32(h) : bf16_to_f32(h);
-            continue;
-        }
-        if (m->pack.bits == 8) {
-            q = (int8_t)quants_at(m, panel, b)[j * 64 + 4 * lane + at];
-        } else {
-            q = quants_at(m, panel, b)[j % 4 * 64 + 4 * lane + at];
-            q = j < 4 ? q & 15 : q >> 4;
-        }
-        if (m->pack.wide) {
-            int half = m->pack.sub == 2 && k % BLOCK >= 16;
-
-            memcpy(&d, s + (half * PANEL + lane) * 4, 4);
-        } else {
-            d = f16_to_f32(load_u16(s + 2 * lane));
-        }
-        v = d * (float)(q - m->pack.zero);
-        if (m->pack.mins) {
-            float low;
-
-            if (m->pack.wide) memcpy(&low, min + 4 * lane, 4);
-            else low = f16_to_f32(load_u16(min + 2 * lane));
-            v += low;
-        }
-        out[k] = v;
+    if (!m->pack.bits) {
+        plain_row(m, panel, lane, out);
+        return;
     }
+    for (int b = 0; b < m->n_in / BLOCK; b++) quant_row_block(m, panel, b, lane, out + b * BLOCK);
 }
 
 /* Inputs. */
