@@ -125,9 +125,10 @@ static size_t key_length(const char *s, size_t len)
 void text_add_redacted(bytes *out, const char *s, size_t len)
 {
     for (size_t i = 0; i < len;) {
+        bool border = i == 0 || !key_length(s + i - 1, 1) || strchr("=+~/", s[i - 1]);
         size_t skip = 0, n;
 
-        if (len - i >= 3 && !memcmp(s + i, "sk-", 3)) skip = 3;
+        if (border && len - i >= 3 && !memcmp(s + i, "sk-", 3)) skip = 3;
         if (len - i >= 7 && !strncasecmp(s + i, "bearer ", 7)) skip = 7;
         n = skip ? key_length(s + i + skip, len - i - skip) : 0;
         if (skip && n >= (skip == 3 ? 4u : 1u)) {
