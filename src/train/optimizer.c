@@ -258,7 +258,11 @@ struct kernels {
 LEVEL(plain, );
 #if defined(__x86_64__)
 LEVEL(avx2, __attribute__((target("avx2"))));
+#if defined(__clang__)
+LEVEL(avx512, __attribute__((target("avx512f"))));
+#else
 LEVEL(avx512, __attribute__((target("avx512f,prefer-vector-width=512"))));
+#endif
 #endif
 
 static const struct kernels *kernels_now(void)
