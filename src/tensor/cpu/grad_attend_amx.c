@@ -28,9 +28,8 @@ typedef struct attend_space {
     uint16_t *key, *value;   /* [unit][2][d32] tiles, keys as lanes */
     uint16_t *key_t;         /* [unit][d16] tiles, channels as lanes */
     float *dkey, *dvalue;    /* [unit][2][d16] squares */
-    float *prob;             /* [seen][QUADS][2 of keys][2 of queries] squares: e */
-    float *dprob;            /* [seen][2 of keys][2 of queries] squares: P' */
-    uint16_t *prob_a;        /* [seen][QUADS][2] tiles, keys as lanes */
+    float *score;            /* [seen][2 of keys][2 of queries] squares: S', then P' */
+    uint16_t *prob;          /* [seen][QUADS][2] tiles of e, keys as lanes */
     uint16_t *slope_a;       /* the same for D' */
     uint16_t *slope_b;       /* [seen][QUADS][2] tiles, queries as lanes */
     uint16_t *query_t;       /* [2 QUADS][d32] tiles, queries as lanes */
@@ -61,9 +60,8 @@ static size_t space_make(attend_space *s, uint8_t *p, int n_unit, int n_seen, in
     TAKE(key_t, u * d16 * TILE);
     TAKE(dkey, u * 2 * d16 * SUMS);
     TAKE(dvalue, u * 2 * d16 * SUMS);
-    TAKE(prob, seen * QUADS * 4 * SUMS);
-    TAKE(dprob, seen * 4 * SUMS);
-    TAKE(prob_a, seen * QUADS * 2 * TILE);
+    TAKE(score, seen * 4 * SUMS);
+    TAKE(prob, seen * QUADS * 2 * TILE);
     TAKE(slope_a, seen * QUADS * 2 * TILE);
     TAKE(slope_b, seen * QUADS * 2 * TILE);
     TAKE(query_t, 2 * QUADS * d32 * TILE);
@@ -101,7 +99,9 @@ LEVEL_AVX512 static void pack_lanes(const float *rows, int ld, int d32, uint16_t
     }
 }
 
-/* rows[i] = src[i] * scale[i] for n rows, zeros up to the next 32; both forms. */
+/* src[i] * scale[i] for n rows, zeros up to the next 32; both forms. Where
+ * queries are summed over, i and i + 16 of a group are neighbours: tiles of e and
+ * D' are then made of two vectors without a shuffle. */
 LEVEL_AVX512 static void pack_block(const attend_space *s, const float *src, size_t ld, int n,
                                     int d, const float *scale, uint16_t *lanes,
                                     uint16_t *channels)
@@ -109,7 +109,7 @@ LEVEL_AVX512 static void pack_block(const attend_space *s, const float *src, siz
     int n_quad = (n + 31) / 32;
 
     for (int i = 0; i < n_quad * 32; i++) {
-        float *row = s->rows + i * s->ld;
+        float *row = s->rows + (i / 32 * 32 + i % 16 * 2 + i / 16 % 2) * s->ld;
 
         for (int c = 0; c < s->ld; c += 16) {
             __m512 v = _mm512_setzero_ps();
@@ -122,7 +122,8 @@ LEVEL_AVX512 static void pack_block(const attend_space *s, const float *src, siz
         }
     }
     for (int i = 0; i < 2 * n_quad; i++)
-        pack_lanes(s->rows + i * 16 * s->ld, s->ld, s->d32, lanes + i * s->d32 * TILE);
+        pack_lanes(s->rows + (i / 2 * 32 + i % 2) * s->ld, 2 * s->ld, s->d32,
+                   lanes + i * s->d32 * TILE);
     grad_product_amx.b_cols(s->rows, (size_t)s->ld, d, n_quad * 32, channels);
 }
 
@@ -160,90 +161,94 @@ INLINE_AVX512 __m512 exp2_lanes(__m512 x)
         _mm512_cmp_ps_mask(x, _mm512_set1_ps(-126), _CMP_GE_OQ), p, n);
 }
 
-/* 32 queries' scores of n_seen units become e, kept as f32 and as tiles. */
-LEVEL_AVX512 static void soften(float *prob, uint16_t *tiles, int n_seen, float *inverse)
+/* e of 32 queries from their scores of n_seen units, as tiles. */
+LEVEL_AVX512 static void soften(const float *score, uint16_t *prob, int n_seen, float *inverse)
 {
-    const size_t next = (size_t)QUADS * 4 * SUMS;
     __m512 m[4], sum0 = _mm512_setzero_ps(), sum1 = sum0;
+    const float *p = score;
 
     UNROLL
     for (int i = 0; i < 4; i++) m[i] = _mm512_set1_ps(-3e38f);
-    for (int t = 0; t < n_seen; t++) {
-        const float *p = prob + (size_t)t * next;
-
-        for (int half = 0; half < 2; half++, p += 2 * SUMS)
-            for (int i = 0; i < SUMS; i += 32) {
-                m[0] = _mm512_max_ps(m[0], _mm512_load_ps(p + i));
-                m[1] = _mm512_max_ps(m[1], _mm512_load_ps(p + SUMS + i));
-                m[2] = _mm512_max_ps(m[2], _mm512_load_ps(p + i + 16));
-                m[3] = _mm512_max_ps(m[3], _mm512_load_ps(p + SUMS + i + 16));
-            }
-    }
+    for (int t = 0; t < 2 * n_seen; t++, p += 2 * SUMS)
+        for (int i = 0; i < SUMS; i += 32) {
+            UNROLL
+            for (int j = 0; j < 4; j++)
+                m[j] = _mm512_max_ps(m[j], _mm512_load_ps(p + j % 2 * SUMS + j / 2 * 16 + i));
+        }
     m[0] = _mm512_max_ps(m[0], m[2]);
     m[1] = _mm512_max_ps(m[1], m[3]);
-    for (int t = 0; t < n_seen; t++) {
-        float *p = prob + (size_t)t * next;
-        uint16_t *out = tiles + (size_t)t * QUADS * 2 * TILE;
-
-        for (int half = 0; half < 2; half++, p += 2 * SUMS, out += TILE)
+    p = score;
+    for (int t = 0; t < n_seen; t++, prob += (QUADS - 1) * 2 * TILE)
+        for (int half = 0; half < 2; half++, p += 2 * SUMS, prob += TILE)
             for (int i = 0; i < 16; i++) {
                 __m512 a = exp2_lanes(_mm512_sub_ps(_mm512_load_ps(p + i * 16), m[0]));
                 __m512 b = exp2_lanes(_mm512_sub_ps(_mm512_load_ps(p + SUMS + i * 16), m[1]));
 
                 sum0 = _mm512_add_ps(sum0, a);
                 sum1 = _mm512_add_ps(sum1, b);
-                _mm512_store_ps(p + i * 16, a);
-                _mm512_store_ps(p + SUMS + i * 16, b);
-                _mm512_store_si512(out + i * 32, in_order(rounded(a), rounded(b)));
+                _mm512_store_si512(prob + i * 32, in_pairs(rounded(a), rounded(b)));
             }
-    }
     _mm512_store_ps(inverse, _mm512_div_ps(_mm512_set1_ps(1), sum0));
     _mm512_store_ps(inverse + 16, _mm512_div_ps(_mm512_set1_ps(1), sum1));
 }
 
+INLINE_AVX512 __m512 even_of(__m512i pairs)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
+}
+
+INLINE_AVX512 __m512 odd_of(__m512i pairs)
+{
+    return _mm512_castsi512_ps(
+        _mm512_and_si512(pairs, _mm512_set1_epi32((int)0xFFFF0000)));
+}
+
 /* Delta of 32 queries over the keys of n_seen units. */
-LEVEL_AVX512 static void sum_delta(const float *prob, const float *dprob, int n_seen,
+LEVEL_AVX512 static void sum_delta(const uint16_t *prob, const float *dprob, int n_seen,
                                    const float *inverse, __m512 delta[2])
 {
     __m512 sum[4];
 
     UNROLL
     for (int i = 0; i < 4; i++) sum[i] = _mm512_setzero_ps();
-    for (int t = 0; t < n_seen; t++, prob += (QUADS - 1) * 4 * SUMS)
-        for (int half = 0; half < 2; half++, prob += 2 * SUMS, dprob += 2 * SUMS)
-            for (int i = 0; i < SUMS; i += 32) {
+    for (int t = 0; t < n_seen; t++, prob += (QUADS - 1) * 2 * TILE)
+        for (int half = 0; half < 2; half++, prob += TILE, dprob += 2 * SUMS)
+            for (int i = 0; i < 16; i += 2) {
                 UNROLL
-                for (int j = 0; j < 4; j++) {
-                    int at = j % 2 * SUMS + j / 2 * 16 + i;
+                for (int j = 0; j < 2; j++) {
+                    __m512i e = _mm512_load_si512(prob + (i + j) * 32);
+                    const float *p = dprob + (i + j) * 16;
 
-                    sum[j] = _mm512_fmadd_ps(_mm512_load_ps(prob + at),
-                                             _mm512_load_ps(dprob + at), sum[j]);
+                    sum[j] = _mm512_fmadd_ps(even_of(e), _mm512_load_ps(p), sum[j]);
+                    sum[2 + j] = _mm512_fmadd_ps(odd_of(e), _mm512_load_ps(p + SUMS),
+                                                 sum[2 + j]);
                 }
             }
-    delta[0] = _mm512_mul_ps(_mm512_add_ps(sum[0], sum[2]), _mm512_load_ps(inverse));
-    delta[1] = _mm512_mul_ps(_mm512_add_ps(sum[1], sum[3]), _mm512_load_ps(inverse + 16));
+    delta[0] = _mm512_mul_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_load_ps(inverse));
+    delta[1] = _mm512_mul_ps(_mm512_add_ps(sum[2], sum[3]), _mm512_load_ps(inverse + 16));
 }
 
 /* D' of one unit and 32 queries, as both kinds of tile. */
-LEVEL_AVX512 static void make_slopes(const float *prob, const float *dprob,
+LEVEL_AVX512 static void make_slopes(const uint16_t *prob, const float *dprob,
                                      const __m512 delta[2], uint16_t *a, uint16_t *b)
 {
-    for (int half = 0; half < 2; half++, prob += 2 * SUMS, dprob += 2 * SUMS, a += TILE)
+    for (int half = 0; half < 2; half++, prob += TILE, dprob += 2 * SUMS, a += TILE)
         for (int i = 0; i < 16; i += 2) {
             __m512i v[4];
 
             UNROLL
-            for (int j = 0; j < 4; j++) {
-                int at = j % 2 * SUMS + (i + j / 2) * 16;
+            for (int j = 0; j < 2; j++) {
+                __m512i e = _mm512_load_si512(prob + (i + j) * 32);
+                const float *p = dprob + (i + j) * 16;
 
                 v[j] = rounded(_mm512_mul_ps(
-                    _mm512_load_ps(prob + at),
-                    _mm512_sub_ps(_mm512_load_ps(dprob + at), delta[j % 2])));
+                    even_of(e), _mm512_sub_ps(_mm512_load_ps(p), delta[0])));
+                v[2 + j] = rounded(_mm512_mul_ps(
+                    odd_of(e), _mm512_sub_ps(_mm512_load_ps(p + SUMS), delta[1])));
+                _mm512_store_si512(a + (i + j) * 32, in_pairs(v[j], v[2 + j]));
             }
-            _mm512_store_si512(a + i * 32, in_order(v[0], v[1]));
-            _mm512_store_si512(a + i * 32 + 32, in_order(v[2], v[3]));
-            _mm512_store_si512(b + (half * 8 + i / 2) * 32, in_pairs(v[0], v[2]));
-            _mm512_store_si512(b + TILE + (half * 8 + i / 2) * 32, in_pairs(v[1], v[3]));
+            _mm512_store_si512(b + (half * 8 + i / 2) * 32, in_pairs(v[0], v[1]));
+            _mm512_store_si512(b + TILE + (half * 8 + i / 2) * 32, in_pairs(v[2], v[3]));
         }
 }
 
@@ -338,21 +343,17 @@ LEVEL_AVX512 static void attend_block(const grad_attend *it, const attend_space 
     fetch_rows(it->dout + at, ld, n, d);
     for (int i = 0; i < n; i++) s->inverse[i] = scale * LOG2_E;
     pack_block(s, it->q + at, ld, n, d, s->inverse, s->query_t, s->query);
-    for (int t = 0; t < n_seen; t++)
-        for (int j = t > n_before ? t - n_before : 0; j < n_quad; j++) {
+    for (int j = 0; j < n_quad; j++) {
+        for (int t = 0; t <= n_before + j; t++) {
             tile_side a = { s->key + (size_t)s->seen[t] * unit, half, TILE };
             tile_side b = { s->query_t + (size_t)j * unit, half, TILE };
 
-            squares(a, b, s->d32, 1, 1, 0,
-                    s->prob + (size_t)(t * QUADS + j) * 4 * SUMS, 2 * SUMS, SUMS);
+            squares(a, b, s->d32, 1, 1, 0, s->score + (size_t)t * 4 * SUMS, 2 * SUMS, SUMS);
         }
-    for (int j = 0; j < n_quad; j++) {
         for (int t = 0; t <= n_before + j; t++)
             if (s->n_key[t] < UNIT || t == n_before + j)
-                mask_scores(s->prob + (size_t)(t * QUADS + j) * 4 * SUMS, s->n_key[t],
-                            t == n_before + j);
-        soften(s->prob + (size_t)j * 4 * SUMS, s->prob_a + (size_t)j * 2 * TILE,
-               n_before + j + 1, s->inverse + j * 32);
+                mask_scores(s->score + (size_t)t * 4 * SUMS, s->n_key[t], t == n_before + j);
+        soften(s->score, s->prob + (size_t)j * 2 * TILE, n_before + j + 1, s->inverse + j * 32);
     }
     pack_block(s, it->dout + at, ld, n, d, s->inverse, s->dout_t, s->dout);
     for (int j = 0; j < n_quad; j++) {
@@ -362,18 +363,18 @@ LEVEL_AVX512 static void attend_block(const grad_attend *it, const attend_space 
             tile_side a = { s->value + (size_t)s->seen[t] * unit, half, TILE };
             tile_side b = { s->dout_t + (size_t)j * unit, half, TILE };
 
-            squares(a, b, s->d32, 1, 1, 0, s->dprob + (size_t)t * 4 * SUMS, 2 * SUMS, SUMS);
+            squares(a, b, s->d32, 1, 1, 0, s->score + (size_t)t * 4 * SUMS, 2 * SUMS, SUMS);
         }
-        sum_delta(s->prob + (size_t)j * 4 * SUMS, s->dprob, n_before + j + 1,
+        sum_delta(s->prob + (size_t)j * 2 * TILE, s->score, n_before + j + 1,
                   s->inverse + j * 32, delta);
         for (int t = 0; t <= n_before + j; t++) {
             size_t o = (size_t)(t * QUADS + j);
 
-            make_slopes(s->prob + o * 4 * SUMS, s->dprob + (size_t)t * 4 * SUMS, delta,
+            make_slopes(s->prob + o * 2 * TILE, s->score + (size_t)t * 4 * SUMS, delta,
                         s->slope_a + o * 2 * TILE, s->slope_b + o * 2 * TILE);
         }
     }
-    add_key_sums(s, s->prob_a, s->dout, n_seen, n_before, n_quad, s->dvalue);
+    add_key_sums(s, s->prob, s->dout, n_seen, n_before, n_quad, s->dvalue);
     add_key_sums(s, s->slope_a, s->query, n_seen, n_before, n_quad, s->dkey);
     for (int j = 0; j < n_quad; j++) {
         sum_queries(s, j, n_before + j + 1);
