@@ -17,6 +17,7 @@ typedef struct findings {
     part value;
     bool found;
     bool differ;
+    bool marked;         /* an empty box is no answer, whatever stands around it */
 } findings;
 
 static bool drop_pair(part *p, const char *open, const char *close)
@@ -78,6 +79,7 @@ static bool part_same(part a, part b)
 
 static void findings_add(findings *f, part p)
 {
+    f->marked = true;
     p = part_bare(p);
     if (p.len == 0) return;
     if (f->found && !part_same(f->value, p)) f->differ = true;
@@ -187,14 +189,11 @@ char *answer_extract(const char *text, size_t len)
     if (len == 0 || memchr(text, '\0', len)) return NULL;
     find_boxes(t, &f);
     find_marks(t, &f);
-    for (size_t at = 0; !f.found && at < len;) {
-        findings lines = { 0 };
-        for (; at < len; at++) {
-            part line = rest_of_line(t, at, false);
-            findings_add(&lines, line);
-            at += line.len;
-        }
-        f = lines;
+    bool marked = f.marked;
+    for (size_t at = 0; !marked && at < len; at++) {
+        part line = rest_of_line(t, at, false);
+        findings_add(&f, line);
+        at += line.len;
     }
     if (!f.found || f.differ || part_has(f.value, " or ") || lists_integers(f.value))
         return NULL;
