@@ -153,13 +153,16 @@ static status check_shape(const place *p, dataset_kind kind, const json_t *value
             const json_t *all = json_object_get(value, key);
 
             /* An older spelling. */
-            if (!all) all = json_object_get(value, k ? "non_preferred_completion" : "preferred_completion");
+            if (!all)
+                all = json_object_get(value,
+                                      k ? "non_preferred_completion" : "preferred_completion");
             if ((st = check_messages(p, key, all)) != OK) return st;
         }
         return OK;
     case DATASET_EVAL:
-        return json_is_object(json_object_get(value, "item")) ? OK
-                                                            : fault(p, "there is no object \"item\"");
+        return json_is_object(json_object_get(value, "item"))
+                   ? OK
+                   : fault(p, "there is no object \"item\"");
     }
     return OK;
 }

@@ -291,11 +291,14 @@ static const struct {
     char sign;
     const char *text;
 } symbols[] = {
-    { "\u2212", '-', "" }, { "\u2013", '-', "" }, { "\u00d7", '*', "" }, { "\u22c5", '*', "" },
-    { "\u00b7", '*', "" }, { "\u00f7", '/', "" }, { "\u2044", '/', "" }, { "\u03c0", SIGN_PI, "" },
-    { "\u221e", SIGN_INFINITY, "" }, { "\u00b1", SIGN_PLUS_MINUS, "" }, { "\u222a", SIGN_UNION, "" },
-    { "\u2205", SIGN_EMPTY_SET, "" }, { "\u00b0", SIGN_DEGREE, "" }, { "\u20ac", SIGN_MONEY, "euro" },
-    { "\u00a3", SIGN_MONEY, "pound" }, { "\u00a5", SIGN_MONEY, "yen" },
+    { "\u2212", '-', "" }, { "\u2013", '-', "" }, { "\u00d7", '*', "" },
+    { "\u22c5", '*', "" }, { "\u00b7", '*', "" }, { "\u00f7", '/', "" },
+    { "\u2044", '/', "" }, { "\u03c0", SIGN_PI, "" }, { "\u221e", SIGN_INFINITY, "" },
+    { "\u00b1", SIGN_PLUS_MINUS, "" }, { "\u222a", SIGN_UNION, "" },
+    { "\u2205", SIGN_EMPTY_SET, "" },
+    { "\u00b0", SIGN_DEGREE, "" }, { "\u20ac", SIGN_MONEY, "euro" },
+    { "\u00a3", SIGN_MONEY, "pound" },
+    { "\u00a5", SIGN_MONEY, "yen" },
 };
 static const char *const superscripts[] = { "\u2070", "\u00b9", "\u00b2", "\u00b3", "\u2074",
                                             "\u2075", "\u2076", "\u2077", "\u2078", "\u2079" };

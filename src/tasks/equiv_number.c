@@ -30,7 +30,9 @@ static uint64_t inverse(uint64_t a)
 
 static uint64_t residue_of(int64_t n)
 {
-    return n >= 0 ? (uint64_t)n % PRIME : (PRIME - (uint64_t)(-(n + 1)) % PRIME + PRIME - 1) % PRIME;
+    if (n >= 0) return (uint64_t)n % PRIME;
+    /* -(n + 1) is there even for the lowest of all. */
+    return (PRIME - (uint64_t)(-(n + 1)) % PRIME + PRIME - 1) % PRIME;
 }
 
 static number undefined(void)

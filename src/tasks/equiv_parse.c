@@ -300,83 +300,102 @@ static bool parse_sum(parser *p)
 
 /* ---- units ---- */
 
-/* What is left behind a number: "%", "cm^2", "square metres", "km/h". */
-static bool parse_unit(parser *p, item *it)
-{
-    char words[3][40], parts[64] = "";
-    int n_word = 0, power = 1;
-    bool quotient = false;
+/* The words of a unit as they are collected. */
+typedef struct unit_words {
+    char words[3][40];
+    int n;
+    int power;
+    bool quotient;
+} unit_words;
 
-    it->scale = number_int(1);
+static bool add_unit_word(unit_words *u, const char *s, size_t len)
+{
+    char *w;
+
+    if (u->n == 3 || len > 20) return false;
+    w = u->words[u->n];
+    for (size_t i = 0; i < len; i++) w[i] = s[i] >= 'A' && s[i] <= 'Z' ? (char)(s[i] + 32) : s[i];
+    w[len] = 0;
+    if (u->n == 0 && (!strcmp(w, "square") || !strcmp(w, "sq"))) u->power = 2;
+    else if (u->n == 0 && !strcmp(w, "cubic")) u->power = 3;
+    else if (!strcmp(w, "per")) u->quotient = true;
+    else u->n++;
+    return true;
+}
+
+static bool is_digit_token(const token *t)
+{
+    return t->kind == TOKEN_NUMBER && t->len == 1;
+}
+
+/* What follows "^": a degree sign, or a power of one digit; in braces or not. */
+static bool take_unit_power(parser *p, unit_words *u)
+{
+    int braced = is_sign(peek(p, 0), '{');
+    const token *t = peek(p, braced);
+
+    if (braced && !is_sign(peek(p, 2), '}')) return false;
+    p->at += braced ? 3 : 1;
+    if (is_sign(t, SIGN_DEGREE)) return add_unit_word(u, "deg", 3);
+    if (!is_digit_token(t) || u->n != 1) return false;
+    u->power = t->text[0] - '0';
+    return true;
+}
+
+/* "%", "cm^2", "square metres", "km/h", an amount of money. */
+static bool collect_unit(parser *p, unit_words *u, bool *percent)
+{
     while (p->at < p->end) {
         const token *t = &p->t[p->at++];
+        bool ok = false;
 
-        if (t->kind == TOKEN_WORD || t->kind == TOKEN_NAME) {
-            if (n_word == 3 || t->len > 20) return false;
-            for (size_t i = 0; i < t->len; i++) {
-                char c = t->text[i];
-
-                words[n_word][i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-            }
-            words[n_word][t->len] = 0;
-            if (n_word == 0 && (!strcmp(words[0], "square") || !strcmp(words[0], "sq"))) power = 2;
-            else if (n_word == 0 && !strcmp(words[0], "cubic")) power = 3;
-            else if (!strcmp(words[n_word], "per")) quotient = true;
-            else n_word++;
-        } else if (is_sign(t, '/') && n_word) {
-            quotient = true;
-        } else if (is_sign(t, SIGN_MONEY) && !n_word) {
-            /* "5 \u20ac" */
-            strcpy(words[n_word++], t->text);
-        } else if (is_sign(t, '^') && n_word < 3 && is_sign(peek(p, 0), '{') &&
-                   is_sign(peek(p, 1), SIGN_DEGREE) && is_sign(peek(p, 2), '}')) {
-            p->at += 3;
-            strcpy(words[n_word++], "deg");
-        } else if (is_sign(t, '^') && is_sign(peek(p, 0), SIGN_DEGREE)) {
-            continue;
-        } else if (is_sign(t, SIGN_DEGREE) && n_word < 3) {
-            strcpy(words[n_word++], "deg");
-        } else if (is_sign(t, '^') && n_word == 1 && peek(p, 0)->kind == TOKEN_NUMBER &&
-                   peek(p, 0)->len == 1) {
-            power = peek(p, 0)->text[0] - '0';
-            p->at++;
-        } else if (is_sign(t, '^') && n_word == 1 && is_sign(peek(p, 0), '{') &&
-                   peek(p, 1)->kind == TOKEN_NUMBER && peek(p, 1)->len == 1 &&
-                   is_sign(peek(p, 2), '}')) {
-            power = peek(p, 1)->text[0] - '0';
-            p->at += 3;
-        } else if (t->kind == TOKEN_NUMBER && t->len == 1 && n_word == 1 && !t->spaced) {
-            power = t->text[0] - '0';
-        } else if (is_sign(t, '%') && !n_word && p->at == p->end) {
-            it->percent = true;
-        } else {
-            return false;
+        if (t->kind == TOKEN_WORD || t->kind == TOKEN_NAME) ok = add_unit_word(u, t->text, t->len);
+        else if (is_digit_token(t) && u->n == 1 && !t->spaced) {
+            u->power = t->text[0] - '0';       /* "cm2" */
+            ok = true;
+        } else if (is_sign(t, '/') && u->n) {
+            ok = u->quotient = true;
+        } else if (is_sign(t, '^')) {
+            ok = take_unit_power(p, u);
+        } else if (is_sign(t, SIGN_DEGREE)) {
+            ok = add_unit_word(u, "deg", 3);
+        } else if (is_sign(t, SIGN_MONEY) && !u->n) {
+            ok = add_unit_word(u, t->text, t->len);
+        } else if (is_sign(t, '%') && !u->n && p->at == p->end) {
+            ok = *percent = true;
         }
-        if (n_word > 3) return false;
+        if (!ok) return false;
     }
-    if (!n_word) return true;
-    if (n_word == 1 && !quotient) {
-        unit_canonical(words[0], power, parts, sizeof parts, &it->scale);
-        if (power != 1) {
-            size_t n = strlen(parts);
+    return true;
+}
 
-            parts[n] = '^';
-            parts[n + 1] = (char)('0' + power);
-            parts[n + 2] = 0;
+/* What is left behind a number. */
+static bool parse_unit(parser *p, item *it)
+{
+    unit_words u = { .power = 1 };
+    char text[64] = "";
+
+    it->scale = number_int(1);
+    if (!collect_unit(p, &u, &it->percent)) return false;
+    if (!u.n) return true;
+    if (u.n == 1 && !u.quotient) {
+        unit_canonical(u.words[0], u.power, text, sizeof text - 3, &it->scale);
+        if (u.power != 1) {
+            char power[3] = { '^', (char)('0' + u.power), 0 };
+
+            strcat(text, power);
         }
     } else {
-        for (int i = 0; i < n_word; i++) {
-            if (i) strcat(parts, quotient ? "/" : " ");
-            if (strlen(parts) + strlen(words[i]) + 2 > sizeof it->unit) return false;
-            strcat(parts, words[i]);
+        for (int i = 0; i < u.n; i++) {
+            if (strlen(text) + strlen(u.words[i]) + 2 > sizeof it->unit) return false;
+            if (i) strcat(text, u.quotient ? "/" : " ");
+            strcat(text, u.words[i]);
         }
     }
-    if (it->unit[0] && strcmp(it->unit, parts)) {
-        /* "$5 dollars" says it twice, "$5 million" is something else. */
-        return false;
-    }
-    if (strlen(parts) >= sizeof it->unit) return false;
-    strcpy(it->unit, parts);
+    /* "$5 dollars" says it twice, "$5 million" is something else. */
+    if (it->unit[0] && strcmp(it->unit, text)) return false;
+    if (strlen(text) >= sizeof it->unit) return false;
+    strcpy(it->unit, text);
     return true;
 }
 
@@ -563,7 +582,6 @@ parse_result answer_parse(answer *a, const char *s, size_t len, variables *names
     *a = (answer){ 0 };
     a->nodes = mem_array(EQUIV_MAX_NODES, sizeof *a->nodes);
     a->items = mem_array(EQUIV_MAX_ITEMS, sizeof *a->items);
-    /* "5." at the end of a sentence is a number already; other stops fall here. */
     if (n > 0) a->n_top = parse_list(&p, 0, n, 0);
     mem_free(t);
     if (n == -1 || p.too_much) return PARSE_TOO_MUCH;

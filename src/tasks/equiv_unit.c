@@ -11,11 +11,14 @@ static const struct {
 } units[] = {
     { " m meter metre ", "m", 1, 1 }, { " km kilometer kilometre ", "m", 1000, 1 },
     { " cm centimeter centimetre ", "m", 1, 100 }, { " mm millimeter millimetre ", "m", 1, 1000 },
-    { " g gram ", "g", 1, 1 }, { " kg kilogram ", "g", 1000, 1 }, { " mg milligram ", "g", 1, 1000 },
-    { " s sec second ", "s", 1, 1 }, { " min minute ", "s", 60, 1 }, { " h hr hour ", "s", 3600, 1 },
+    { " g gram ", "g", 1, 1 }, { " kg kilogram ", "g", 1000, 1 },
+    { " mg milligram ", "g", 1, 1000 },
+    { " s sec second ", "s", 1, 1 }, { " min minute ", "s", 60, 1 },
+    { " h hr hour ", "s", 3600, 1 },
     { " day ", "s", 86400, 1 }, { " l liter litre ", "l", 1, 1 },
     { " ml milliliter millilitre ", "l", 1, 1000 }, { " ft foot feet ", "ft", 1, 1 },
-    { " inch inches ", "ft", 1, 12 }, { " yd yard ", "ft", 3, 1 }, { " dollar usd ", "dollar", 1, 1 },
+    { " inch inches ", "ft", 1, 12 }, { " yd yard ", "ft", 3, 1 },
+    { " dollar usd ", "dollar", 1, 1 },
     { " cent ", "dollar", 1, 100 }, { " deg degree ", "deg", 1, 1 },
 };
 

@@ -456,7 +456,8 @@ static void parse_type(grader *g, const json_t *spec, const char *name, const ch
     case GRADER_PONDER_TASK: parse_ponder_task(g, spec, prefix, c); break;
     case GRADER_MULTI:
         if (inside_multi)
-            complain(c, E_ARG, "Invalid value for '%stype': a multi grader inside another.", prefix);
+            complain(c, E_ARG, "Invalid value for '%stype': a multi grader inside another.",
+                     prefix);
         else parse_multi(g, spec, prefix, c);
         break;
     }

@@ -112,7 +112,8 @@ static bool parse_rouge_count(similarity *s, const char *rest)
 
 static bool parse(similarity *s)
 {
-    static const char *const families[] = { "fuzz", "bleu", "gleu", "meteor", "rouge_pkg", "rouge_score" };
+    static const char *const families[] = { "fuzz",   "bleu",      "gleu",
+                                            "meteor", "rouge_pkg", "rouge_score" };
     char text[sizeof s->name], *dot;
     int i;
 

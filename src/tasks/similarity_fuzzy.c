@@ -341,7 +341,8 @@ static double set_ratio(view a, view b, budget *left)
         if (s.both.n && (!s.only_a.n || !s.only_b.n)) {
             best = 100;
         } else {
-            view both = tokens_join(&s.both), x = tokens_join(&s.only_a), y = tokens_join(&s.only_b);
+            view both = tokens_join(&s.both);
+            view x = tokens_join(&s.only_a), y = tokens_join(&s.only_b);
             size_t gap = both.n != 0, with_x = both.n + gap + x.n, with_y = both.n + gap + y.n;
             double r = ratio(x, y, left), each;
 

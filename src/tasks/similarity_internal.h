@@ -97,7 +97,8 @@ void porter_stem(runes *word);
 /* ---- WordNet 3.0 (wordnet.c) ---- */
 
 /* The dictionary in a folder that holds index.noun, data.noun and so on; NULL
- * when it is not there. Kept until wordnet_close; not for two threads at once. */
+ * when it is not there. Kept until wordnet_close; never changed, so that threads
+ * may share it. */
 wordnet *wordnet_open(const char *folder);
 void wordnet_close(wordnet *w);
 

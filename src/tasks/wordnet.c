@@ -25,14 +25,21 @@ typedef struct ending {
     const char *old, *by;
 } ending;
 
-static const ending noun_endings[] = { { "s", "" },   { "ses", "s" },   { "ves", "f" },
-                                       { "xes", "x" }, { "zes", "z" },   { "ches", "ch" },
-                                       { "shes", "sh" }, { "men", "man" }, { "ies", "y" }, { NULL, NULL } };
-static const ending verb_endings[] = { { "s", "" },  { "ies", "y" }, { "es", "e" },  { "es", "" }, { "ed", "e" },
-                                       { "ed", "" }, { "ing", "e" }, { "ing", "" }, { NULL, NULL } };
-static const ending adj_endings[] = { { "er", "" }, { "est", "" }, { "er", "e" }, { "est", "e" }, { NULL, NULL } };
+static const ending noun_endings[] = {
+    { "s", "" },     { "ses", "s" },   { "ves", "f" },   { "xes", "x" }, { "zes", "z" },
+    { "ches", "ch" }, { "shes", "sh" }, { "men", "man" }, { "ies", "y" }, { NULL, NULL },
+};
+static const ending verb_endings[] = {
+    { "s", "" },   { "ies", "y" }, { "es", "e" },  { "es", "" },   { "ed", "e" },
+    { "ed", "" },  { "ing", "e" }, { "ing", "" },  { NULL, NULL },
+};
+static const ending adj_endings[] = {
+    { "er", "" }, { "est", "" }, { "er", "e" }, { "est", "e" }, { NULL, NULL },
+};
 static const ending adv_endings[] = { { NULL, NULL } };
-static const ending *const endings[N_POS] = { noun_endings, verb_endings, adj_endings, adv_endings };
+static const ending *const endings[N_POS] = {
+    noun_endings, verb_endings, adj_endings, adv_endings,
+};
 
 wordnet *wordnet_open(const char *folder)
 {
@@ -86,7 +93,9 @@ static bool number(cursor *c, int base, size_t *out)
 
     if (!field(c, &s, &len) || len > 8) return false;
     for (size_t i = 0; i < len; i++) {
-        int d = s[i] >= '0' && s[i] <= '9' ? s[i] - '0' : s[i] >= 'a' && s[i] <= 'f' ? s[i] - 'a' + 10 : 99;
+        int d = s[i] >= '0' && s[i] <= '9'   ? s[i] - '0'
+                : s[i] >= 'a' && s[i] <= 'f' ? s[i] - 'a' + 10
+                                             : 99;
 
         if (d >= base) return false;
         v = v * (size_t)base + (size_t)d;
