@@ -25,6 +25,11 @@ struct session {
     token_bias *bias;        /* owned copy */
     phase *phase;
     phase_step step;         /* what holds for the next draw */
+    const grammar *call_grammar;
+    grammar_state *answer_state;     /* where the answer stands in its grammar, or NULL */
+    grammar_state *call_state;       /* where the call under way stands, or NULL */
+    uint64_t *mask;          /* of the next draw; NULL without grammars */
+    bool masked;
     tally tally;
     bool tallied;
     textout reasoning, answer;
@@ -57,6 +62,7 @@ struct engine {
     uint64_t *allowed;       /* ids that are tokens; NULL when all rows are: some
                               * vocabularies are padded to a round number */
     int n_ctx, max_row, max_live, n_vocab;
+    trie *trie;              /* of the vocabulary, once a grammar needs it */
 
     session **items;         /* by arrival; done ones stay until freed */
     int n, cap;
@@ -133,6 +139,7 @@ void engine_free(engine *e)
 {
     if (!e) return;
     while (e->n) session_free(e->items[e->n - 1]);
+    trie_free(e->trie);
     for (int i = 0; i < pool_threads(e->threads); i++) sampler_free(e->samplers[i]);
     mem_free(e->samplers);
     mem_free(e->allowed);
@@ -242,12 +249,70 @@ static token_text printed(const engine *e, int32_t id)
     return tokenizer_text(e->tokenizer, id);
 }
 
+/* What a grammar may be written with: neither control tokens nor ids that stand
+ * for no text. */
+static token_text written(const void *arg, int32_t id)
+{
+    const engine *e = arg;
+
+    if (id >= tokenizer_size(e->tokenizer)) return (token_text){ "", 0 };
+    switch (tokenizer_kind(e->tokenizer, id)) {
+    case TOKEN_NORMAL: case TOKEN_USER_DEFINED: case TOKEN_BYTE:
+        return tokenizer_text(e->tokenizer, id);
+    default:
+        return (token_text){ "", 0 };
+    }
+}
+
+/* The grammar that governs the next token, or NULL. */
+static grammar_state *governing(session *s)
+{
+    phase_kind kind = phase_current(s->phase);
+
+    if (kind == PHASE_TOOL && s->call_grammar && !s->call_state)
+        s->call_state = grammar_state_new(s->call_grammar, s->engine->trie);
+    if (kind != PHASE_TOOL && s->call_state) {
+        grammar_state_free(s->call_state);
+        s->call_state = NULL;
+    }
+    return kind == PHASE_TOOL ? s->call_state : kind == PHASE_ANSWER ? s->answer_state : NULL;
+}
+
+static bool follow(session *s, grammar_state *state, const char *text, size_t len)
+{
+    if (grammar_accept_bytes(state, text, len)) return true;
+    fail(&s->error, E_ARG, "the text left its grammar at \"%.*s\"", len < 40 ? (int)len : 40, text);
+    return false;
+}
+
+/* Move the grammar by a token that was taken in phase `was`; of one that closed
+ * a thought, what it brought for the answer. */
+static bool follow_grammar(session *s, phase_kind was, grammar_state *governs, bool acts,
+                           token_text text, const phase_output *shown)
+{
+    if (was != PHASE_THINK) return !governs || acts || follow(s, governs, text.data, text.len);
+    for (int i = 0; s->answer_state && i < shown->n; i++)
+        if (shown->pieces[i].channel == CHANNEL_ANSWER &&
+            !follow(s, s->answer_state, shown->pieces[i].data, shown->pieces[i].len))
+            return false;
+    return true;
+}
+
 /* Offer one token to the phase machine; take it unless it is refused. */
 static void accept(session *s, int32_t id, bool forced, const sample *drawn)
 {
     phase_output shown;
+    token_text text = printed(s->engine, id);
+    phase_kind was = phase_current(s->phase);
+    grammar_state *governs = governing(s);
+    bool acts = phase_acts(s->phase, id);
 
-    if (!phase_accept(s->phase, id, printed(s->engine, id), &shown)) return;
+    if (!phase_accept(s->phase, id, text, &shown)) return;
+    if (!follow_grammar(s, was, governs, acts, text, &shown)) {
+        phase_end(s->phase, FINISH_ERROR, &shown);
+        finish_session(s, FINISH_ERROR);
+        return;
+    }
     push(s, id);
     if (s->tallied) tally_add(&s->tally, id);
     if (!s->first_token_s) s->first_token_s = clock_s();
@@ -255,6 +320,18 @@ static void accept(session *s, int32_t id, bool forced, const sample *drawn)
         phase_end(s->phase, FINISH_STOP, &shown);
         finish_session(s, FINISH_STOP);
     }
+}
+
+/* The mask of the next draw. */
+static void set_mask(session *s)
+{
+    grammar_state *g = governing(s);
+
+    s->masked = g != NULL;
+    if (!g) return;
+    if (!s->mask) s->mask = mem_array((size_t)trie_words(s->engine->trie), sizeof *s->mask);
+    grammar_mask(g, s->mask);
+    phase_mask(s->phase, grammar_begun(g), grammar_complete(g), s->mask);
 }
 
 /* Write what must come next, and end the session when its machine has. */
@@ -266,7 +343,10 @@ static void settle(session *s)
 
         s->step = phase_before(s->phase);
         n = s->step.n_forced < PHASE_MAX_IDS ? s->step.n_forced : PHASE_MAX_IDS;
-        if (!n) return;
+        if (!n) {
+            set_mask(s);
+            return;
+        }
         memcpy(forced, s->step.forced, (size_t)n * sizeof *forced);
         for (int i = 0; i < n && s->state != SESSION_DONE &&
                         phase_current(s->phase) != PHASE_DONE; i++)
@@ -295,6 +375,8 @@ status session_start(session **out, engine *e, const session_request *r, errtext
                         r->prompt[i], e->n_vocab);
     if ((st = sampler_check(&r->sampler, e->n_vocab, err)) != OK) return st;
     if (phase_of.max_tokens > room) phase_of.max_tokens = room;
+    if (r->answer_grammar) phase_of.constrained = true;
+    if (r->call_grammar) phase_of.constrained_calls = true;
     if ((st = phase_check(&phase_of, r->style, err)) != OK) return st;
 
     s = mem_new(sizeof *s);
@@ -316,6 +398,9 @@ status session_start(session **out, engine *e, const session_request *r, errtext
         tally_init(&s->tally, s->options.repeat_window);
         tally_prompt(&s->tally, r->prompt, r->n_prompt);
     }
+    if ((r->answer_grammar || r->call_grammar) && !e->trie) e->trie = trie_new(e->n_vocab, written, e);
+    if (r->answer_grammar) s->answer_state = grammar_state_new(r->answer_grammar, e->trie);
+    s->call_grammar = r->call_grammar;
     s->started_s = clock_s();
     if (e->n == e->cap) {
         e->cap = e->cap * 2 + 16;
@@ -344,6 +429,9 @@ void session_free(session *s)
     if (s->state == SESSION_LIVE) e->n_live--;
     drop_pages(s);
     phase_free(s->phase);
+    grammar_state_free(s->answer_state);
+    grammar_state_free(s->call_state);
+    mem_free(s->mask);
     if (s->tallied) tally_fini(&s->tally);
     mem_free(s->bias);
     mem_free(s->tokens);
@@ -513,7 +601,7 @@ static void draw_item(void *arg, int item, int thread)
         .logits = e->logits + (size_t)item * (size_t)e->n_vocab,
         .options = &s->options,
         .tally = s->tallied ? &s->tally : NULL,
-        .allowed = e->allowed,
+        .allowed = s->masked ? s->mask : e->allowed,
         .banned = s->step.banned,
         .n_banned = s->step.n_banned,
         .forced = -1,

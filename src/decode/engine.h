@@ -21,6 +21,7 @@
 
 #include "base/pool.h"
 #include "base/status.h"
+#include "decode/grammar.h"
 #include "decode/phase.h"
 #include "decode/sampler.h"
 #include "decode/textout.h"
@@ -82,6 +83,13 @@ typedef struct session_request {
     sampler_options sampler; /* its lists are copied */
     const phase_style *style;    /* borrowed for the session's life */
     phase_options phase;     /* max_tokens is cut to what the context leaves */
+    const grammar *answer_grammar;   /* what the answer has to look like, or NULL: anything.
+                              * Thinking is never masked. The answer ends where the
+                              * grammar lets it; FINISH_LENGTH says that it did not
+                              * come to that. Borrowed for the session's life */
+    const grammar *call_grammar; /* of each tool call's span, likewise. Where the call's
+                              * closer is no token of its own (or the call ends with
+                              * the turn), its text belongs to the grammar */
     const stops *stop;       /* strings that end the answer; borrowed for the
                               * session's life, or NULL */
     session_fn *on_event;    /* may be NULL */

@@ -22,18 +22,29 @@ static void fill_borders(marker *m)
     }
 }
 
-static uint64_t states_completed(const marker *m, token_text t)
+static bool is_blank(token_text t, size_t from)
+{
+    for (size_t i = from; i < t.len; i++)
+        if (!strchr(" \t\r\n", t.data[i]) || !t.data[i]) return false;
+    return true;
+}
+
+static uint64_t states_completed(const marker *m, token_text t, uint64_t *trails)
 {
     uint64_t from = 0;
 
+    *trails = 0;
     /* Completion happens on the last byte, so most tokens drop out here. */
     if (!t.len || !memchr(t.data, m->text[m->len - 1], t.len)) return 0;
     for (int start = 0; start < m->len; start++) {
         int state = start;
+        size_t i;
 
-        for (size_t i = 0; i < t.len && state < m->len; i++)
+        for (i = 0; i < t.len && state < m->len; i++)
             state = marker_step(m, state, t.data[i]);
-        if (state == m->len) from |= 1ull << start;
+        if (state != m->len) continue;
+        from |= 1ull << start;
+        if (!is_blank(t, i)) *trails |= 1ull << start;
     }
     return from;
 }
@@ -44,14 +55,14 @@ static void fill_completers(marker *m, int n_vocab, token_bytes_fn *bytes,
     int cap = 0;
 
     for (int32_t id = 0; id < n_vocab; id++) {
-        uint64_t from = states_completed(m, bytes(arg, id));
+        uint64_t trails, from = states_completed(m, bytes(arg, id), &trails);
 
         if (!from) continue;
         if (m->n_completer == cap) {
             cap = cap ? 2 * cap : 64;
             m->completers = mem_resize(m->completers, (size_t)cap, sizeof *m->completers);
         }
-        m->completers[m->n_completer++] = (completer){ id, from };
+        m->completers[m->n_completer++] = (completer){ id, from, trails };
     }
 }
 

@@ -28,6 +28,7 @@ typedef struct marker_spec {
 typedef struct completer {
     int32_t id;
     uint64_t from;
+    uint64_t trails;             /* of these, when more than white space follows it */
 } completer;
 
 typedef struct marker {

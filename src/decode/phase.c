@@ -776,6 +776,35 @@ const char *finish_name(finish_reason r)
     return names[r];
 }
 
+/* ---------------------------------------------------------------- grammars */
+
+bool phase_acts(const phase *p, int32_t id)
+{
+    return is_end(p->style, id) || native_marker(p, id) >= 0;
+}
+
+static void set_bit(uint64_t *mask, int32_t id, bool on)
+{
+    if (on) mask[id / 64] |= 1ull << (id % 64);
+    else mask[id / 64] &= ~(1ull << (id % 64));
+}
+
+void phase_mask(const phase *p, bool begun, bool complete, uint64_t *allowed)
+{
+    const marker *m = p->style->markers;
+    bool call = p->r.phase == PHASE_TOOL;
+
+    for (int i = 0; i < N_MARKER; i++)
+        if (marker_by_id(&m[i])) set_bit(allowed, m[i].id, false);
+    for (int i = 0; i < p->style->end.n; i++)
+        set_bit(allowed, p->style->end.id[i], complete && (!call || m[TOOL_CLOSE].len == 0));
+    if (call && complete && marker_by_id(&m[TOOL_CLOSE]))
+        set_bit(allowed, m[TOOL_CLOSE].id, true);
+    /* A call is made in place of an answer, not in its middle. */
+    if (!call && p->o.tools && !begun && marker_by_id(&m[TOOL_OPEN]))
+        set_bit(allowed, m[TOOL_OPEN].id, true);
+}
+
 /* ------------------------------------------------------------------ before */
 
 static void ban(phase *p, int32_t id)
@@ -805,6 +834,17 @@ static void ban_marker(phase *p, int i)
     }
 }
 
+/* A grammar has to see the first byte of what it governs: a marker that brings
+ * some along in one token is not taken. */
+static void ban_trailing(phase *p, int i)
+{
+    const marker *m = &p->style->markers[i];
+
+    if (!watched(p, i)) return;
+    for (int k = 0; k < m->n_completer; k++)
+        if (m->completers[k].trails >> p->state[i] & 1) ban(p, m->completers[k].id);
+}
+
 phase_step phase_before(phase *p)
 {
     bool thinking = p->r.phase == PHASE_THINK;
@@ -821,8 +861,11 @@ phase_step phase_before(phase *p)
     if (thinking && (p->closing || p->r.n_think < p->o.think_min)) {
         ban_marker(p, CLOSE);
         ban_ends(p);
+    } else if (thinking && p->o.constrained) {
+        ban_trailing(p, CLOSE);
     }
     if (p->r.phase == PHASE_ANSWER) {
+        if (p->o.constrained_calls) ban_trailing(p, TOOL_OPEN);
         if (p->answer_owed) ban_ends(p);
         /* Thinking that would have to be closed at once is not begun again. */
         if (phase_style_thinks(p->style) && due(p, 1, 0)) ban_marker(p, OPEN);

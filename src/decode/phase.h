@@ -117,6 +117,7 @@ typedef struct phase_options {
     bool tools;                  /* calls are recognised */
     int max_calls;               /* done after so many; 0: no bound */
     bool constrained;            /* a grammar governs the answer */
+    bool constrained_calls;      /* and one the calls */
     int loop_think;              /* limit for loop_add; 0: off */
     int loop_answer;             /* also within a call */
 } phase_options;
@@ -150,6 +151,15 @@ typedef struct phase_step {
 } phase_step;
 
 phase_step phase_before(phase *p);
+
+/* Whether a token acts here instead of being text: an end of turn, a native
+ * marker. */
+bool phase_acts(const phase *p, int32_t id);
+
+/* In an answer or a call that a grammar governs: of the tokens that act, clear
+ * the bits of all but those that may come now (bit id % 64 of word id / 64).
+ * begun: some text was written; complete: it may end here. */
+void phase_mask(const phase *p, bool begun, bool complete, uint64_t *allowed);
 
 typedef enum phase_channel {
     CHANNEL_REASONING,

@@ -69,6 +69,9 @@ static status check_request(const ask_request *q, errtext *err)
         (st = check_range("max_tokens", q->max_tokens, 0, ASK_MAX_TOKENS, err)) != OK ||
         (st = check_range("samples", q->samples, 1, ASK_MAX_SAMPLES, err)) != OK)
         return st;
+    if (q->answer_grammar && q->continue_last)
+        return fail(err, E_ARG, "answer_grammar: an answer begun by the caller cannot be given a "
+                    "form");
     if (q->budget >= 0 && q->min_think > q->budget)
         return fail(err, E_ARG, "min_think: %d is above the budget of %d", q->min_think,
                     q->budget);
@@ -306,6 +309,7 @@ status ask_start(ask_job **out, reasoner *r, const ask_request *q, ask_fn *on_ev
         session_request s = {
             .prompt = ids, .n_prompt = n_id, .tenant = q->tenant, .sampler = q->sampler,
             .style = r->style, .stop = j->stop, .on_event = hear,
+            .answer_grammar = q->answer_grammar, .call_grammar = q->call_grammar,
             .phase = phases_of(q, think_open, engine_ctx(r->engine) - n_id, tools),
         };
 

@@ -83,6 +83,10 @@ typedef struct ask_request {
     int samples;             /* 1 or more */
     uint64_t stream;         /* sample i draws from stream + i of the seed */
     sampler_options sampler;
+    const grammar *answer_grammar;   /* what the answer has to look like; of a sample
+                              * that ended with FINISH_STOP it does. Borrowed until
+                              * the end, NULL: anything. Not with continue_last */
+    const grammar *call_grammar;     /* of each tool call's span, as in engine.h */
     const char *const *stop; /* [n_stop] strings that end the answer */
     int n_stop;
     bool continue_last;      /* go on with a last message of the assistant's */
