@@ -17,6 +17,8 @@ static const struct subcommand {
     { "pull", cli_pull, "fetch a model" },
     { "inspect", cli_inspect, "show what is in a weight file" },
     { "convert", cli_convert, "convert and quantise weights" },
+    { "train", cli_train, "teach a model by a job file" },
+    { "eval", cli_eval, "measure what a model can do, with intervals" },
     { "bench", cli_bench, "measure speed, beside what the machine allows" },
 };
 #define N_SUBCOMMAND ((int)(sizeof subcommands / sizeof *subcommands))

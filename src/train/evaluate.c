@@ -16,6 +16,7 @@
 #include "tasks/answer.h"
 #include "tasks/search.h"
 #include "train/evaluate_internal.h"
+#include "train/rise.h"
 #include "train/sequence.h"
 #include "train/stats.h"
 
@@ -478,6 +479,17 @@ static status measure_many(const eval_cell *c, errtext *err)
 
 /* ------------------------------------------------------------------ attempts */
 
+/* Where a curve rises like log2(x), as an object; the caller's. */
+static json_t *rise_json(const double *x, const double *y, int n)
+{
+    const rise r = rise_of(x, y, n, RISE_MIN_R2);
+
+    return json_pack("{s:b, s:f, s:f, s:f, s:f, s:f, s:f}", "found", r.found, "from",
+                     n ? x[r.from] : 0, "to", n ? x[r.to] : 0, "doublings", r.doublings,
+                     "a", n > 1 ? r.fit.a : 0, "b", n > 1 ? r.fit.b : 0, "r2",
+                     n > 1 ? r.fit.r2 : 0);
+}
+
 #define N_ATTEMPT 6              /* 1, 2, 4 ... 32 */
 
 typedef struct attempts_job {
@@ -512,6 +524,7 @@ static status measure_attempts(const eval_cell *c, errtext *err)
 {
     attempts_job a = { .c = c };
     eval_how how = eval_usual(c, "attempts");
+    double x[N_ATTEMPT], y[N_ATTEMPT];
     status st;
 
     how.temperature = 1;
@@ -521,6 +534,8 @@ static status measure_attempts(const eval_cell *c, errtext *err)
         char name[32];
 
         a.random[p].group = EVAL_BLIND;
+        x[p] = 1 << p;
+        y[p] = share_value(&a.found[p]);
         snprintf(name, sizeof name, "%d attempt%s", 1 << p, p ? "s" : "");
         eval_tell(c, name, &a.found[p], 0);
         eval_tell(c, "  blind search", &a.random[p], 0);
@@ -529,6 +544,7 @@ static status measure_attempts(const eval_cell *c, errtext *err)
                         json_pack("{s:o, s:o, s:f}", "model", powers_json(a.found, N_ATTEMPT),
                                   "random", powers_json(a.random, N_ATTEMPT), "mean",
                                   a.tried / a.found[0].n));
+    json_object_set_new(c->out, "attempts_fit", rise_json(x, y, N_ATTEMPT));
     return OK;
 }
 
@@ -537,6 +553,8 @@ static status measure_attempts(const eval_cell *c, errtext *err)
 static status measure_budget(const eval_cell *c, errtext *err)
 {
     json_t *all = json_object();
+    double x[EVAL_MAX_BUDGET], y[EVAL_MAX_BUDGET];
+    int n = 0;
     status st = OK;
 
     for (int b = 0; b < c->o->n_budget && st == OK; b++) {
@@ -550,8 +568,19 @@ static status measure_budget(const eval_cell *c, errtext *err)
         how.effort = EFFORT_HIGH;
         how.max_think = c->o->budgets[b];
         st = plain(c, &how, key, c->task && c->task->search, all, err);
+        if (st == OK) {
+            const json_t *of = json_object_get(all, key);
+            const double spent = json_real_value(json_object_get(of, "think_tokens"));
+
+            /* A budget above what any thought needs adds no point. */
+            if (spent > 0 && (!n || spent > x[n - 1])) {
+                x[n] = spent;
+                y[n++] = json_real_value(json_object_get(of, "right"));
+            }
+        }
     }
     json_object_set_new(c->out, "budget", all);
+    json_object_set_new(c->out, "budget_fit", rise_json(x, y, n));
     return st;
 }
 

@@ -175,7 +175,7 @@ status eval_edit(const eval_cell *c, errtext *err)
     if (st != OK) return st;
     json_object_set_new(c->out, "edit", json_pack("{s:o, s:o}", "follow", share_json(&e.follow),
                                                   "ignore", share_json(&e.ignore)));
-    eval_tell(c, "edit followed", &e.follow, 0);
-    eval_tell(c, "edit ignored", &e.ignore, 0);
+    if (e.follow.n) eval_tell(c, "edit followed", &e.follow, 0);
+    if (e.follow.n) eval_tell(c, "edit ignored", &e.ignore, 0);
     return OK;
 }

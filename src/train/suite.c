@@ -71,6 +71,17 @@ static status read_budgets(const json_t *j, suite_section *s, const char *where,
     return OK;
 }
 
+/* Figures go by the names of cells. */
+static status distinct_cells(const mixture *m, const char *where, errtext *err)
+{
+    for (int i = 0; i < mixture_cells(m); i++)
+        for (int k = 0; k < i; k++)
+            if (!strcmp(mixture_cell_name(m, i), mixture_cell_name(m, k)))
+                return fail(err, E_FORMAT, "%s: two cells are named %s (\"name\" tells parts "
+                            "apart)", where, mixture_cell_name(m, i));
+    return OK;
+}
+
 static status read_source(suite_section *s, const json_t *j, const char *where, errtext *err)
 {
     const json_t *cells = json_object_get(j, "cells"), *grading = json_object_get(j, "grader");
@@ -84,7 +95,8 @@ static status read_source(suite_section *s, const json_t *j, const char *where, 
     if (cells) {
         if (grading) return fail(err, E_FORMAT, "%s.grader: only data has a grader", where);
         snprintf(place, sizeof place, "%.150s.cells", where);
-        return mixture_parse(&s->mixture, cells, place, err);
+        st = mixture_parse(&s->mixture, cells, place, err);
+        return st == OK ? distinct_cells(s->mixture, place, err) : st;
     }
     if (!grading) return fail(err, E_FORMAT, "%s.grader: missing", where);
     if ((st = grader_new(&s->grader, grading, NULL, err)) != OK) return st;

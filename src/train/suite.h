@@ -30,7 +30,6 @@
 
 #include "base/status.h"
 #include "train/evaluate.h"
-#include "train/stats.h"
 
 #define SUITE_MAX_SECTION 64
 
@@ -67,15 +66,5 @@ status suite_run(const suite *s, reasoner *r, const eval_options *hooks, json_t 
  * SECTION-WHAT.svg, report.html. `rows` are the metrics of a run of reinforcement
  * (metrics_read) whose curve is to stand beside, or NULL. */
 status suite_write(const json_t *results, const json_t *rows, const char *dir, errtext *err);
-
-/* A curve of one figure over compute, with its rise: the longest stretch of points,
- * one after another, over which y rises. */
-typedef struct suite_rise {
-    int from, to;            /* first and last point of the stretch */
-    double doublings;        /* log2(x[to] / x[from]) */
-    stats_fit fit;           /* over log2(x), of the stretch */
-} suite_rise;
-
-suite_rise suite_rise_of(const double *x, const double *y, int n);
 
 #endif
