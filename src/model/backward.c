@@ -40,25 +40,40 @@ static void decode_rows(void *arg, int item, int thread)
     FOR_ROWS(r, item, matrix_n_out(c->m)) matrix_row(c->m, r, c->out + (size_t)r * n_in);
 }
 
+/* Decode m into *out, which grows as needed. */
+static const float *decode_into(float **out, size_t *cap, pool *threads, const matrix *m)
+{
+    size_t n = (size_t)matrix_n_out(m) * (size_t)matrix_n_in(m);
+    decode_call c = { m, NULL };
+
+    if (n > *cap) {
+        mem_free(*out);
+        *out = mem_aligned(n * sizeof(float));
+        *cap = n;
+    }
+    c.out = *out;
+    pool_run(threads, decode_rows, &c, chunks(matrix_n_out(m), ROW_CHUNK));
+    return c.out;
+}
+
 const float *linear_values(tape *p, pool *threads, const linear_params *l)
 {
-    size_t n = (size_t)matrix_n_out(l->m) * (size_t)matrix_n_in(l->m);
-    decode_call c = { l->m, NULL };
+    const linear_params *own = p->t->layers[p->i_layer].linear;
+    size_t cap = 0;
 
     if (l->weight) return l->weight->value;
     if (l == &p->t->output) {
         if (p->frozen_output) return p->frozen_output;
-        c.out = p->frozen_output = mem_aligned(n * sizeof(float));
-    } else {
-        if (n > p->cap_frozen) {
-            mem_free(p->frozen);
-            p->frozen = mem_aligned(n * sizeof(float));
-            p->cap_frozen = n;
-        }
-        c.out = p->frozen;
+        return decode_into(&p->frozen_output, &cap, threads, l->m);
     }
-    pool_run(threads, decode_rows, &c, chunks(matrix_n_out(l->m), ROW_CHUNK));
-    return c.out;
+    for (int s = 0; s < N_LINEAR; s++) {
+        if (l != &own[s]) continue;
+        if (p->frozen_of[s] != p->i_layer)
+            decode_into(&p->frozen[s], &p->cap_frozen[s], threads, l->m);
+        p->frozen_of[s] = p->i_layer;
+        return p->frozen[s];
+    }
+    return decode_into(&p->frozen_expert, &p->cap_expert, threads, l->m);
 }
 
 typedef struct scale_call {

@@ -12,6 +12,7 @@
 #define MODEL_BACKWARD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "model/model.h"
@@ -74,8 +75,10 @@ typedef struct tape_batch {
 
 typedef struct tape tape;
 
-/* For batches of at most max_row rows. The tape has pages of its own. */
+/* For batches of at most max_row rows. The tape has pages of its own. Memory is
+ * resident as rows are used: about tape_row_bytes for each. */
 tape *tape_new(trainable *t, int max_row);
+size_t tape_row_bytes(const trainable *t);
 void tape_free(tape *p);                         /* accepts NULL */
 
 /* Run the forward and keep what backward needs, until the next call. The batch

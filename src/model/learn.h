@@ -96,9 +96,12 @@ struct tape {
     float *dq, *datt;        /* [max_row, n_head * d_head] */
     float *dk, *dv;          /* [max_row, n_head_kv * d_head] */
     float *low, *dlow;       /* [rows, rank] of adapters */
-    float *frozen;           /* a frozen matrix as f32 */
-    size_t cap_frozen;
+    float *frozen[N_LINEAR]; /* frozen matrices as f32, of layer frozen_of */
+    int frozen_of[N_LINEAR]; /* -1: none yet */
+    size_t cap_frozen[N_LINEAR];
     float *frozen_output;    /* likewise the output matrix, kept */
+    float *frozen_expert;    /* and an expert's or a router */
+    size_t cap_expert;
     int32_t *by_id, *first_of_id;    /* rows of each token id */
     float *head_rows_in, *head_rows_out;     /* [head_rows, d_model] */
 
@@ -110,7 +113,7 @@ struct tape {
 };
 
 /* f32 weights of a linear map: its parameter's values, or the frozen matrix
- * decoded into p->frozen. */
+ * decoded, which is good until another layer's is asked for. */
 const float *linear_values(tape *p, pool *threads, const linear_params *l);
 
 /* Gradients of y = W x with the adapter's share; low [n_row, rank] is A x. dx

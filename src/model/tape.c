@@ -53,6 +53,7 @@ tape *tape_new(trainable *t, int max_row)
         p->low = rows_of(slots, rank);
         p->dlow = rows_of(slots, rank);
     }
+    for (int i = 0; i < N_LINEAR; i++) p->frozen_of[i] = -1;
     p->by_id = mem_array((size_t)max_row, sizeof *p->by_id);
     p->first_of_id = mem_array((size_t)c->n_vocab + 1, sizeof *p->first_of_id);
     p->head_rows_in = rows_of(p->head_rows, c->d_model);
@@ -68,15 +69,35 @@ tape *tape_new(trainable *t, int max_row)
     return p;
 }
 
+size_t tape_row_bytes(const trainable *t)
+{
+    const config *c = &t->m->config;
+    size_t d = (size_t)c->d_model, used = (size_t)c->n_expert_used;
+    size_t qkv = (size_t)((c->n_head + 2 * c->n_head_kv) * c->d_head);
+    size_t att = (size_t)(c->n_head * c->d_head), rank = (size_t)t->options.lora_rank;
+    size_t n = 4 * d + 2 * qkv + used * (3 * d + 3 * (size_t)c->d_ff_expert);
+
+    for (int i = 0; i < c->n_layer; i++) {
+        const layer *y = &t->m->layers[i];
+
+        n += 2 * d + qkv + att + (y->q_norm ? qkv : 0);
+        n += y->router ? (size_t)c->n_expert + used * (2 * (size_t)c->d_ff_expert + 4)
+                       : 2 * (size_t)c->d_ff;
+        n += rank * (y->router ? 4 + N_EXPERT_SLOT * used : N_LINEAR);
+    }
+    return n * sizeof(float);
+}
+
 void tape_free(tape *p)
 {
     if (!p) return;
     float *floats[] = { p->hidden, p->dx, p->dnormed, p->normed, p->dhidden, p->dq, p->datt, p->dk,
-                        p->dv, p->low, p->dlow, p->frozen, p->frozen_output, p->head_rows_in,
+                        p->dv, p->low, p->dlow, p->frozen_output, p->frozen_expert, p->head_rows_in,
                         p->head_rows_out, p->slot_rows, p->slot_out, p->slot_hidden, p->slot_dhidden,
                         p->dshare, p->dscores };
 
     for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) mem_free(floats[i]);
+    for (int i = 0; i < N_LINEAR; i++) mem_free(p->frozen[i]);
     workspace_free(p->ws);
     kv_free(p->kv);
     gradient_free(p->g);

@@ -153,6 +153,42 @@ START_TEST(gradients_of_adapters_are_slopes)
 }
 END_TEST
 
+/* Weights and inputs rounded to 8 bits bring a gradient off its way by a tenth
+ * or so, in models as small as these; experts may be chosen otherwise. */
+START_TEST(adapters_learn_through_quantised_weights)
+{
+    const trainable_options o = { .lora_rank = 5, .lora_alpha = 8, .seed = 2 };
+    rig exact = rig_new(_i, DTYPE_F32, 2, o), coarse = rig_new(_i, DTYPE_Q8_0, 2, o);
+    rig *both[] = { &exact, &coarse };
+    sample_batch s;
+
+    for (int k = 0; k < 2 && _i != MOE; k++) {
+        for (int i = 0; i < trainable_count(exact.t); i++) {
+            param *p = trainable_param(both[k]->t, i);
+
+            for (int j = 0; j < p->n_out * p->n_in; j++)
+                p->value[j] += (float)(0.05 * rng_normal(9, (uint64_t)i, (uint64_t)j));
+        }
+        trainable_publish(both[k]->t, both[k]->threads);
+        sample_make(&s, both[k]->m, true);
+        gradients_of(both[k], &s, 1, NULL, NULL);
+    }
+    for (int i = 0; i < trainable_count(exact.t) && _i != MOE; i++) {
+        const param *a = trainable_param(exact.t, i), *b = trainable_param(coarse.t, i);
+        double off = 0, all = 0;
+
+        for (int j = 0; j < a->n_out * a->n_in; j++) {
+            off += pow((double)a->grad[j] - (double)b->grad[j], 2);
+            all += pow((double)a->grad[j], 2);
+        }
+        ck_assert_msg(all > 0 && off < 0.06 * all, "%s: off by %g of %g", a->name, sqrt(off),
+                      sqrt(all));
+    }
+    rig_free(&exact);
+    rig_free(&coarse);
+}
+END_TEST
+
 /* The batch of tools/make_grad_fixtures.py. */
 static void fixture_batch(sample_batch *s, const model *m)
 {
@@ -367,7 +403,9 @@ START_TEST(a_large_batch_is_the_sum_of_its_parts)
         off += pow((double)r.t->grads[n] - (double)want[n], 2);
         all += pow((double)want[n], 2);
     }
-    ck_assert_msg(all > 0 && off <= 1e-10 * all, "off by %g of %g", sqrt(off), sqrt(all));
+    /* With bf16 products, where rows fall in a tile may round a sum otherwise. */
+    ck_assert_msg(all > 0 && off <= (_i < N_FAMILY ? 1e-10 : 4e-6) * all, "off by %g of %g",
+                  sqrt(off), sqrt(all));
     mem_free(want);
     tape_free(large);
     rig_free(&r);
@@ -438,6 +476,7 @@ int main(void)
     tcase_add_test(tc, the_balance_loss_has_its_slopes);
     tcase_add_test(tc, experts_without_renormalised_shares_have_slopes);
     tcase_add_loop_test(tc, gradients_of_adapters_are_slopes, 0, N_FAMILY);
+    tcase_add_loop_test(tc, adapters_learn_through_quantised_weights, 0, N_FAMILY);
     tcase_add_loop_test(tc, gradients_are_those_of_transformers, 0, 2 * N_FAMILY);
     tcase_add_loop_test(tc, log_probs_have_the_samplers_bits, 0, N_FAMILY * N_TYPE);
     tcase_add_loop_test(tc, threads_do_not_change_a_bit_of_a_gradient, 0, N_FAMILY * N_TYPE);
