@@ -12,6 +12,7 @@
 
 typedef struct part {
     const task *task;
+    const char *name;            /* of its cells; borrowed from the JSON while parsing */
     double direct;
     double effort[3];
     int functions[MAX_FUNCTION];
@@ -35,7 +36,7 @@ struct mixture {
 static status known_keys(const json_t *object, const char *where, errtext *err)
 {
     static const char *const keys[] = { "task", "depth", "share", "direct", "effort",
-                                        "functions" };
+                                        "functions", "name" };
     const char *key;
     json_t *value;
 
@@ -61,7 +62,7 @@ static status add_cell(mixture *m, const json_t *depth, double share, const char
     if (m->n_cell == MIXTURE_MAX_CELL)
         return fail(err, E_LIMIT, "%s: more than %d depths in all", where, MIXTURE_MAX_CELL);
     *c = (cell){ .part = m->n_part, .depth = (int)d, .share = share };
-    snprintf(c->name, sizeof c->name, "%s %d", p->task->name, c->depth);
+    snprintf(c->name, sizeof c->name, "%.36s %d", p->name, c->depth);
     m->n_cell++;
     return OK;
 }
@@ -115,12 +116,14 @@ static status read_part(mixture *m, const json_t *j, const char *where, errtext 
     if (!json_is_object(j)) return fail(err, E_FORMAT, "%s: an object expected", where);
     if ((st = known_keys(j, where, err)) != OK ||
         (st = jsonfile_text(j, "task", &name, where, err)) != OK ||
+        (st = jsonfile_text(j, "name", &p->name, where, err)) != OK ||
         (st = jsonfile_float(j, "share", 0, 1e6, &share, where, err)) != OK ||
         (st = jsonfile_float(j, "direct", 0, 1, &p->direct, where, err)) != OK)
         return st;
     if (!name) return fail(err, E_FORMAT, "%s.task: missing", where);
     if (!(p->task = task_find(name)))
         return fail(err, E_ARG, "%s.task: there is no family %.40s", where, name);
+    if (!p->name) p->name = p->task->name;
     if ((st = read_effort(p, json_object_get(j, "effort"), where, err)) != OK ||
         (st = read_functions(p, json_object_get(j, "functions"), where, err)) != OK)
         return st;

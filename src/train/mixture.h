@@ -24,6 +24,7 @@ typedef struct mixture mixture;
  *   share      weight among the parts, by default 1; its depths share it evenly
  *   direct     part of the examples answered without thinking, by default 0
  *   effort     {"low": w, "medium": w, "high": w}, by default medium alone
+ *   name       of its cells, by default the family: "NAME DEPTH"
  *   functions  strings only: numbers of the functions that may occur
  *
  * `where` (a path into the job) opens every message; E_FORMAT, E_LIMIT and E_ARG

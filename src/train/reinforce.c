@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -130,6 +131,20 @@ static void grade_group(policy_job *p, group *g)
     p->success[g->item.cell] = 0.95 * p->success[g->item.cell] + 0.05 * right / k;
 }
 
+/* A text as JSON. A model may write NUL, which readers of JSON refuse. */
+static json_t *text_json(const char *text, size_t len)
+{
+    bytes b = { 0 };
+    json_t *out;
+
+    for (size_t i = 0; i < len; i++)
+        if (text[i]) bytes_add_char(&b, text[i]);
+        else bytes_add_string(&b, "\xef\xbf\xbd");
+    out = json_stringn(b.data ? b.data : "", b.len);
+    bytes_fini(&b);
+    return out ? out : json_null();
+}
+
 /* What the policy did and earned, on disk before it changes. */
 static status write_rewards(policy_job *p, const group *groups, int n, errtext *err)
 {
@@ -152,8 +167,8 @@ static status write_rewards(policy_job *p, const group *groups, int n, errtext *
                 const rollout *o = &groups[i].rollouts[k];
 
                 json_array_append_new(texts, json_pack(
-                    "{s:o, s:o}", "think", json_stringn(o->think, o->think_len), "answer",
-                    json_stringn(o->answer, o->answer_len)));
+                    "{s:o, s:o}", "think", text_json(o->think, o->think_len), "answer",
+                    text_json(o->answer, o->answer_len)));
                 written++;
             }
             json_object_set_new(row, "rollouts", texts);
