@@ -76,12 +76,12 @@ static inline void answer_fini(answer *a)
     bytes_fini(&a->body);
 }
 
-/* One byte more, or false at the end, or after 20 seconds of silence. */
+/* One byte more, or false at the end, or after a minute of silence. */
 static inline bool read_byte(int fd, char *c)
 {
     struct pollfd on = { .fd = fd, .events = POLLIN };
 
-    if (poll(&on, 1, 20000) <= 0) return false;
+    if (poll(&on, 1, 60000) <= 0) return false;
     return recv(fd, c, 1, 0) == 1;
 }
 
@@ -123,7 +123,7 @@ static inline void read_bytes(int fd, bytes *out, size_t n)
         struct pollfd on = { .fd = fd, .events = POLLIN };
         ssize_t got;
 
-        if (poll(&on, 1, 20000) <= 0) return;
+        if (poll(&on, 1, 60000) <= 0) return;
         got = recv(fd, block, n < sizeof block ? n : sizeof block, 0);
         if (got <= 0) return;
         bytes_add(out, block, (size_t)got);
@@ -182,7 +182,7 @@ static inline answer read_answer(int fd)
     return a;
 }
 
-/* Whether the server closes the connection, within 20 seconds. */
+/* Whether the server closes the connection, within a minute. */
 static inline bool is_closed(int fd)
 {
     char c;
@@ -438,6 +438,12 @@ static void on_spend(exchange *x, void *arg)
     reply_json(exchange_reply(x), 200, json_object());
 }
 
+static void free_bytes(void *data)
+{
+    bytes_fini(data);
+    mem_free(data);
+}
+
 static bool on_piece(exchange *x, void *arg, const form_piece *p)
 {
     bytes *seen = exchange_kept(x);
@@ -445,7 +451,7 @@ static bool on_piece(exchange *x, void *arg, const form_piece *p)
     (void)arg;
     if (!seen) {
         seen = mem_new(sizeof *seen);
-        exchange_keep(x, seen, NULL);
+        exchange_keep(x, seen, free_bytes);
     }
     if (!strcmp(p->name, "bad")) {
         api_error e;
@@ -466,9 +472,6 @@ static void on_form(exchange *x, void *arg)
     (void)arg;
     reply_body(exchange_reply(x), 200, "text/plain", seen ? seen->data : "",
                seen ? seen->len : 0);
-    if (seen) bytes_fini(seen);
-    mem_free(seen);
-    exchange_keep(x, NULL, NULL);
 }
 
 static void on_file(exchange *x, void *arg)

@@ -4,7 +4,8 @@
 static void setup(void)
 {
     start_server((server_options){ .keep_alive_s = 0.2, .max_pending = 200000,
-                                   .max_connections = 300, .linger_s = 0.1 });
+                                   .max_connections = 300, .linger_s = 0.1, .header_s = 100,
+                                   .body_s = 100, .idle_s = 100 });
 }
 
 /* Deadlines that a test can wait for; too short for a machine under load to meet. */
@@ -692,6 +693,7 @@ typedef struct many {
     pthread_t thread;
     int i;
     bool ok;
+    answer a;
 } many;
 
 static void *run_one(void *arg)
@@ -709,7 +711,7 @@ static void *run_one(void *arg)
             (m->i % 3 ? a.body.len > strlen(want) &&
                             !strcmp(a.body.data + a.body.len - strlen(want), want)
                       : !strcmp(a.body.data, "{\"late\":true}"));
-    answer_fini(&a);
+    m->a = a;
     close(fd);
     return NULL;
 }
@@ -724,7 +726,10 @@ START_TEST(two_hundred_connections_are_served_at_once)
     }
     for (int i = 0; i < 200; i++) {
         pthread_join(all[i].thread, NULL);
-        ck_assert_msg(all[i].ok, "client %d", i);
+        ck_assert_msg(all[i].ok, "client %d: %d, %zu bytes, ends in %.200s", i, all[i].a.code,
+                      all[i].a.body.len, all[i].a.body.len > 200
+                          ? all[i].a.body.data + all[i].a.body.len - 200 : all[i].a.body.data);
+        answer_fini(&all[i].a);
     }
     ck_assert_int_eq(atomic_load(&n_run), 200);
     ck_assert_int_eq(atomic_load(&n_gone), 0);
