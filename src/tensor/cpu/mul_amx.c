@@ -183,6 +183,34 @@ void mul_quant_amx(const matrix *m, int panel0, int panel1, const matrix_input *
     else amx_plain(m, panel0, panel1, in, out, ld_out);
 }
 
+static void tile_store(int tile, float *to, size_t stride)
+{
+    switch (tile) {
+    case 0: TILE_STORE(0, to, stride); break;
+    case 1: TILE_STORE(1, to, stride); break;
+    case 2: TILE_STORE(2, to, stride); break;
+    default: TILE_STORE(3, to, stride);
+    }
+}
+
+/* A finished tile to its rows and columns: straight, unless it reaches beyond
+ * the last row or output. */
+static void put_square(const matrix *m, int panel, const matrix_input *in, int row, int tile,
+                       float *y, int ld_out)
+{
+    _Alignas(64) float square[256];
+    const int lanes = panel_lanes(m, panel);
+    const int n = in->n_row - row < TILE_AMX ? in->n_row - row : TILE_AMX;
+
+    if (n == TILE_AMX && lanes == PANEL) {
+        tile_store(tile, y, (size_t)ld_out * 4);
+        return;
+    }
+    tile_store(tile, square, 64);
+    for (int i = 0; i < n; i++)
+        memcpy(y + (size_t)i * (size_t)ld_out, square + i * PANEL, (size_t)lanes * 4);
+}
+
 /* BF16: two tiles of rows by two panels, summed in tile registers. */
 LEVEL_AVX512 static void bf16_square(const matrix *m, int p, int n_panel,
                                      const matrix_input *in, int t, int n_tile,
@@ -193,7 +221,8 @@ LEVEL_AVX512 static void bf16_square(const matrix *m, int p, int n_panel,
     const uint16_t *x1 = n_tile == 2 ? x0 + (size_t)in->n_block * block : x0;
     const uint8_t *w0 = m->data + (size_t)p * m->panel_bytes;
     const uint8_t *w1 = n_panel == 2 ? w0 + m->panel_bytes : w0;
-    _Alignas(64) float square[4][256];
+    const int row = t * TILE_AMX;
+    float *y = out + (size_t)row * (size_t)ld_out + (size_t)p * PANEL;
 
     TILE_ZERO(0);
     TILE_ZERO(1);
@@ -213,19 +242,12 @@ LEVEL_AVX512 static void bf16_square(const matrix *m, int p, int n_panel,
             if (n_panel == 2) TILE_DOT_BF16(3, 5, 7);
         }
     }
-    TILE_STORE(0, square[0], 64);
-    TILE_STORE(1, square[1], 64);
-    TILE_STORE(2, square[2], 64);
-    TILE_STORE(3, square[3], 64);
-    for (int i = 0; i < n_tile * TILE_AMX; i++) {
-        float *y = out + ((size_t)t * TILE_AMX + (size_t)i) * (size_t)ld_out;
-
-        if (t * TILE_AMX + i >= in->n_row) break;
-        UNROLL
-        for (int j = 0; j < n_panel; j++)
-            memcpy(y + (p + j) * PANEL, square[i / TILE_AMX * 2 + j] + i % TILE_AMX * 16,
-                   (size_t)panel_lanes(m, p + j) * 4);
-    }
+    put_square(m, p, in, row, 0, y, ld_out);
+    if (n_panel == 2) put_square(m, p + 1, in, row, 1, y + PANEL, ld_out);
+    y += (size_t)TILE_AMX * (size_t)ld_out;
+    if (n_tile == 2) put_square(m, p, in, row + TILE_AMX, 2, y, ld_out);
+    if (n_tile == 2 && n_panel == 2)
+        put_square(m, p + 1, in, row + TILE_AMX, 3, y + PANEL, ld_out);
 }
 
 void mul_bf16_amx(const matrix *m, int panel0, int panel1, const matrix_input *in,
