@@ -147,9 +147,8 @@ static bool known(const vocabulary *v, token_text t)
     return false;
 }
 
-/* Tokens and merges that build a word from its start; false when it does not
- * fit in any more. */
-static bool add_word(vocabulary *v, const word *w)
+/* Tokens and merges that build a word from its start, if there is still room. */
+static void add_word(vocabulary *v, const word *w)
 {
     int missing = 0;
 
@@ -159,7 +158,7 @@ static bool add_word(vocabulary *v, const word *w)
         missing += !known(v, t);
         mem_free((void *)t.data);
     }
-    if (v->n_token + missing > v->max_token) return false;
+    if (v->n_token + missing > v->max_token) return;
     for (int n = 2; n <= w->len; n++) {
         token_text t = mapped(w->text, n), left, right;
         bytes m = { 0 };
@@ -180,7 +179,6 @@ static bool add_word(vocabulary *v, const word *w)
         mem_free((void *)left.data);
         mem_free((void *)right.data);
     }
-    return true;
 }
 
 static void vocabulary_make(vocabulary *v, int n_vocab, const char *const *sample, int n_sample)
@@ -202,7 +200,8 @@ static void vocabulary_make(vocabulary *v, int n_vocab, const char *const *sampl
     for (int i = 0; i < WORD_SLOTS; i++)
         if (t.slots[i].count) t.slots[n++] = t.slots[i];
     qsort(t.slots, (size_t)n, sizeof *t.slots, by_worth);
-    for (int i = 0; i < n && t.slots[i].count > 1; i++) add_word(v, &t.slots[i]);
+    for (int i = 0; i < n; i++)
+        if (t.slots[i].count > 1) add_word(v, &t.slots[i]);
     mem_free(t.slots);
 }
 
