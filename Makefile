@@ -3,6 +3,7 @@
 #                      plain and under sanitizers, valgrind and short fuzzing
 # make fuzz            every fuzz target for FUZZ_S seconds each (default 60)
 # make demo            set up, fetch a real model, ask it a question
+# make nano            ponder-nano from random weights: two hours or less
 # make bench-engine    figures against llama.cpp
 SAN    ?= 0
 CFLAGS ?= -O2 -g
@@ -24,7 +25,7 @@ TESTS  := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/*/test_*.c))
 HELP   := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
 FUZZ   := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 .SECONDARY:
-.PHONY: all setup test test-bins fuzz-bins fuzz demo bench-engine clean
+.PHONY: all setup test test-bins fuzz-bins fuzz demo nano bench-engine clean
 
 all: $(OUT)/ponder
 	@ln -sf ../$(OUT)/ponder build/ponder
@@ -71,6 +72,10 @@ fuzz: setup
 demo: setup
 	@$(MAKE) --no-print-directory all
 	@tools/demo.sh
+
+nano: setup
+	@$(MAKE) --no-print-directory all
+	@tools/nano.sh
 
 bench-engine: setup
 	@$(MAKE) --no-print-directory all
