@@ -30,14 +30,13 @@
 #include "serve/server_internal.h"
 
 #define SWALLOW_BYTES (64 << 10)     /* a refused body that is still read */
-#define LINGER_S 2.0
 #define LINGER_BYTES (64 << 20)
 #define MAX_HEADERS 100
 #define STREAM_BLOCK (16 << 10)
 #define THREAD_STACK (1 << 20)
 
 logger *server_log(const server *s) { return s->log; }
-metrics *server_metrics(const server *s) { return s->metrics; }
+meters *server_meters(const server *s) { return s->meters; }
 keys *server_keys(const server *s) { return s->keys; }
 limits *server_limits(const server *s) { return s->limits; }
 int server_port(const server *s) { return s->port; }
@@ -215,7 +214,7 @@ static bool check_limits(exchange *x, api_error *e)
     x->counted = true;
     if (limits_take(x->s->limits, x->who.name, x->who.rates, 0, clock_s(), &x->limit_at, e))
         return true;
-    metrics_add(x->s->metrics, "ponder_http_refused_total", "reason=\"rate\"", 1);
+    meters_add(x->s->meters, "ponder_http_refused_total", "reason=\"rate\"", 1);
     return false;
 }
 
@@ -237,7 +236,7 @@ static bool too_large(const exchange *x, api_error *e)
  * the answer. MHD_NO then closes the connection. */
 static enum MHD_Result refuse_now(exchange *x, const api_error *e)
 {
-    double until = clock_s() + LINGER_S;
+    double until = clock_s() + x->s->options.linger_s;
     size_t left = LINGER_BYTES;
     char *sink = mem_new(65536);
 
@@ -530,17 +529,17 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 
 static void log_request(const exchange *x, bool sent)
 {
-    char labels[METRICS_MAX_LABELS], code[16];
+    char labels[METERS_MAX_LABELS], code[16];
     double taken_s = clock_s() - x->start_s;
     const char *pattern = x->to ? x->to->pattern : "none";
     const char *method = !x->method ? "none" : x->to ? x->method : "other";
 
     snprintf(code, sizeof code, "%d", x->http_sent);
-    metrics_labels(labels, "method", method, "route", pattern, "code", code,
+    meters_labels(labels, "method", method, "route", pattern, "code", code,
                    NULL);
-    metrics_add(x->s->metrics, "ponder_http_requests_total", labels, 1);
-    metrics_labels(labels, "route", pattern, NULL);
-    metrics_observe(x->s->metrics, "ponder_http_request_seconds", labels, taken_s);
+    meters_add(x->s->meters, "ponder_http_requests_total", labels, 1);
+    meters_labels(labels, "route", pattern, NULL);
+    meters_observe(x->s->meters, "ponder_http_request_seconds", labels, taken_s);
     LOG(x->s->log, LOG_NOTE, "request", log_text("id", x->id), log_text("method", x->method),
         log_text("path", x->path), log_int("status", x->http_sent),
         log_real("ms", taken_s * 1000), log_int("body_bytes", (int64_t)x->n_read),
@@ -631,29 +630,29 @@ static void show_metrics(exchange *x, void *arg)
     pthread_mutex_lock(&s->lock);
     busy = s->n_busy;
     pthread_mutex_unlock(&s->lock);
-    metrics_set(s->metrics, "ponder_http_requests_running", "", busy);
-    metrics_set(s->metrics, "ponder_http_connections", "", atomic_load(&s->n_connection));
+    meters_set(s->meters, "ponder_http_requests_running", "", busy);
+    meters_set(s->meters, "ponder_http_connections", "", atomic_load(&s->n_connection));
     if (s->options.on_metrics) s->options.on_metrics(s->options.arg);
-    metrics_write(s->metrics, &text);
+    meters_write(s->meters, &text);
     reply_body(exchange_reply(x), 200, "text/plain; version=0.0.4; charset=utf-8", text.data,
                text.len);
     bytes_fini(&text);
 }
 
-static void declare_metrics(metrics *m)
+static void declare_meters(meters *m)
 {
     static const double seconds[] = { 0.001, 0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
                                       300, 600, 1800 };
 
-    metrics_declare(m, "ponder_http_requests_total", "Requests answered.", METRIC_COUNTER, NULL,
+    meters_declare(m, "ponder_http_requests_total", "Requests answered.", METER_COUNTER, NULL,
                     0);
-    metrics_declare(m, "ponder_http_request_seconds", "Time from request line to end of reply.",
-                    METRIC_HISTOGRAM, seconds, sizeof seconds / sizeof *seconds);
-    metrics_declare(m, "ponder_http_requests_running", "Requests being answered now.",
-                    METRIC_GAUGE, NULL, 0);
-    metrics_declare(m, "ponder_http_connections", "Open connections.", METRIC_GAUGE, NULL, 0);
-    metrics_declare(m, "ponder_http_refused_total", "Refused before a handler saw them.",
-                    METRIC_COUNTER, NULL, 0);
+    meters_declare(m, "ponder_http_request_seconds", "Time from request line to end of reply.",
+                    METER_HISTOGRAM, seconds, sizeof seconds / sizeof *seconds);
+    meters_declare(m, "ponder_http_requests_running", "Requests being answered now.",
+                    METER_GAUGE, NULL, 0);
+    meters_declare(m, "ponder_http_connections", "Open connections.", METER_GAUGE, NULL, 0);
+    meters_declare(m, "ponder_http_refused_total", "Refused before a handler saw them.",
+                    METER_COUNTER, NULL, 0);
 }
 
 /* ----------------------------------------------------------------- life of it */
@@ -677,6 +676,7 @@ static void fill_defaults(server_options *o)
     DEFAULT(stall_s, 60);
     DEFAULT(keep_alive_s, 10);
     DEFAULT(drain_s, 30);
+    DEFAULT(linger_s, 2);
     /* A comment must come before libmicrohttpd takes the silence for a stall. */
     if (o->stall_s < 2 * o->keep_alive_s) o->stall_s = 2 * o->keep_alive_s;
 }
@@ -692,12 +692,12 @@ status server_new(server **out, const server_options *options, errtext *err)
     s->listen_fd = -1;
     s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     s->log = s->options.log_fd < 0 ? NULL : log_new(s->options.log_fd, s->options.log_level);
-    s->metrics = metrics_new();
+    s->meters = meters_new();
     s->limits = limits_new();
     s->routes = router_new();
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
-    declare_metrics(s->metrics);
+    declare_meters(s->meters);
     server_route(s, &(route){ "GET", "/health", show_health, s, .flags = ROUTE_OPEN });
     server_route(s, &(route){ "GET", "/metrics", show_metrics, s, .flags = ROUTE_ADMIN });
     signal(SIGPIPE, SIG_IGN);
@@ -789,7 +789,7 @@ void server_free(server *s)
     keys_close(s->keys);
     limits_free(s->limits);
     router_free(s->routes);
-    metrics_free(s->metrics);
+    meters_free(s->meters);
     log_free(s->log);
     mem_free(s);
 }

@@ -27,7 +27,7 @@
 #include "serve/http.h"
 #include "serve/limits.h"
 #include "serve/log.h"
-#include "serve/metrics.h"
+#include "serve/meters.h"
 #include "serve/router.h"
 
 typedef struct server_options {
@@ -58,6 +58,7 @@ typedef struct server_options {
     double stall_s;              /* 60: for a client to take anything at all */
     double keep_alive_s;         /* 10: between comments of a silent stream */
     double drain_s;              /* 30: for requests to end after a stop */
+    double linger_s;             /* 2: for a refused client to stop sending and read why */
 
     /* Called once, from the door, when the server stops taking requests. */
     void (*on_drain)(void *arg);
@@ -93,7 +94,7 @@ bool server_draining(const server *s);
 
 /* Borrowed for the server's life. */
 logger *server_log(const server *s);
-metrics *server_metrics(const server *s);
+meters *server_meters(const server *s);
 keys *server_keys(const server *s);              /* NULL: no keys */
 
 #endif

@@ -176,7 +176,7 @@ static void cut(server *s, peer *p, bool tell)
         error_set(&e, 408, ERROR_INVALID, "request_timeout", NULL,
                   "The request did not arrive in time.");
         raw_refuse(p->fd, p->now ? p->now->id : NULL, &e);
-        metrics_add(s->metrics, "ponder_http_refused_total", "reason=\"slow\"", 1);
+        meters_add(s->meters, "ponder_http_refused_total", "reason=\"slow\"", 1);
         LOG(s->log, LOG_NOTE, "connection cut", log_text("reason", "slow"));
     }
     shutdown(p->fd, SHUT_RDWR);
@@ -245,7 +245,7 @@ static void refuse_at_door(server *s, int fd)
               "The server has no place for another connection. Please try again.");
     e.retry_after_s = 1;
     raw_refuse(fd, NULL, &e);
-    metrics_add(s->metrics, "ponder_http_refused_total", "reason=\"connections\"", 1);
+    meters_add(s->meters, "ponder_http_refused_total", "reason=\"connections\"", 1);
     if (s->n_leaving == MAX_LEAVING) {
         close(s->leavings[0].fd);
         memmove(s->leavings, s->leavings + 1, (MAX_LEAVING - 1) * sizeof *s->leavings);

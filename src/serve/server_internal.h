@@ -43,7 +43,7 @@ struct server {
     router *routes;
     keys *keys;
     limits *limits;
-    metrics *metrics;
+    meters *meters;
     logger *log;
     struct MHD_Daemon *daemon;
     int port;

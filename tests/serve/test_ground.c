@@ -114,27 +114,27 @@ START_TEST(no_line_break_ends_an_event_early)
 }
 END_TEST
 
-/* --------------------------------------------------------------------- metrics */
+/* --------------------------------------------------------------------- meters */
 
 START_TEST(metrics_are_written_in_the_prometheus_format)
 {
     static const double bounds[] = { 0.5, 2 };
-    char labels[METRICS_MAX_LABELS];
-    metrics *m = metrics_new();
+    char labels[METERS_MAX_LABELS];
+    meters *m = meters_new();
     bytes out = { 0 };
 
-    metrics_declare(m, "tokens_total", "Tokens.", METRIC_COUNTER, NULL, 0);
-    metrics_declare(m, "wait_seconds", "Wait.", METRIC_HISTOGRAM, bounds, 2);
-    metrics_declare(m, "slots", "Slots.", METRIC_GAUGE, NULL, 0);
-    metrics_labels(labels, "model", "o\"1\n", "kind", "a\\b", NULL);
-    metrics_add(m, "tokens_total", labels, 3);
-    metrics_add(m, "tokens_total", labels, 4);
-    metrics_observe(m, "wait_seconds", "", 0.25);
-    metrics_observe(m, "wait_seconds", "", 1);
-    metrics_observe(m, "wait_seconds", "", 10);
-    metrics_set(m, "slots", "", 2.5);
-    metrics_set(m, "slots", "", INFINITY);
-    metrics_write(m, &out);
+    meters_declare(m, "tokens_total", "Tokens.", METER_COUNTER, NULL, 0);
+    meters_declare(m, "wait_seconds", "Wait.", METER_HISTOGRAM, bounds, 2);
+    meters_declare(m, "slots", "Slots.", METER_GAUGE, NULL, 0);
+    meters_labels(labels, "model", "o\"1\n", "kind", "a\\b", NULL);
+    meters_add(m, "tokens_total", labels, 3);
+    meters_add(m, "tokens_total", labels, 4);
+    meters_observe(m, "wait_seconds", "", 0.25);
+    meters_observe(m, "wait_seconds", "", 1);
+    meters_observe(m, "wait_seconds", "", 10);
+    meters_set(m, "slots", "", 2.5);
+    meters_set(m, "slots", "", INFINITY);
+    meters_write(m, &out);
     ck_assert_str_eq(out.data,
         "# HELP tokens_total Tokens.\n# TYPE tokens_total counter\n"
         "tokens_total{model=\"o\\\"1\\n\",kind=\"a\\\\b\"} 7\n"
@@ -143,37 +143,37 @@ START_TEST(metrics_are_written_in_the_prometheus_format)
         "wait_seconds_bucket{le=\"+Inf\"} 3\nwait_seconds_sum 11.25\nwait_seconds_count 3\n"
         "# HELP slots Slots.\n# TYPE slots gauge\nslots +Inf\n");
     bytes_fini(&out);
-    metrics_free(m);
+    meters_free(m);
 }
 END_TEST
 
 START_TEST(series_are_bounded_in_number)
 {
-    metrics *m = metrics_new();
+    meters *m = meters_new();
     bytes out = { 0 };
 
-    metrics_declare(m, "n", "N.", METRIC_COUNTER, NULL, 0);
-    for (int i = 0; i < METRICS_MAX_SERIES + 100; i++) {
-        char value[16], labels[METRICS_MAX_LABELS];
+    meters_declare(m, "n", "N.", METER_COUNTER, NULL, 0);
+    for (int i = 0; i < METERS_MAX_SERIES + 100; i++) {
+        char value[16], labels[METERS_MAX_LABELS];
 
         snprintf(value, sizeof value, "%d", i);
-        metrics_labels(labels, "i", value, NULL);
-        metrics_add(m, "n", labels, 1);
+        meters_labels(labels, "i", value, NULL);
+        meters_add(m, "n", labels, 1);
     }
-    metrics_write(m, &out);
+    meters_write(m, &out);
     ck_assert_ptr_nonnull(strstr(out.data, "ponder_metrics_dropped_total 100\n"));
     bytes_fini(&out);
-    metrics_free(m);
+    meters_free(m);
 }
 END_TEST
 
 START_TEST(labels_too_long_are_left_out_whole)
 {
-    char labels[METRICS_MAX_LABELS], big[400];
+    char labels[METERS_MAX_LABELS], big[400];
 
     memset(big, '"', sizeof big - 1);
     big[sizeof big - 1] = 0;
-    metrics_labels(labels, "a", "1", "big", big, "b", "2", NULL);
+    meters_labels(labels, "a", "1", "big", big, "b", "2", NULL);
     ck_assert_str_eq(labels, "a=\"1\",b=\"2\"");
 }
 END_TEST

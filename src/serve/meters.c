@@ -1,5 +1,5 @@
-/* metrics.c - families and series. */
-#include "serve/metrics.h"
+/* meters.c - families and series. */
+#include "serve/meters.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -26,14 +26,14 @@ typedef struct series {
 
 struct family {
     const char *name, *help;
-    metric_type type;
+    meter_type type;
     const double *bounds;
     int n_bound;
     series *first;
     series **last;
 };
 
-struct metrics {
+struct meters {
     pthread_mutex_t lock;
     family *families;
     int n_family;
@@ -42,16 +42,16 @@ struct metrics {
     double n_dropped;
 };
 
-metrics *metrics_new(void)
+meters *meters_new(void)
 {
-    metrics *m = mem_new(sizeof *m);
+    meters *m = mem_new(sizeof *m);
 
     pthread_mutex_init(&m->lock, NULL);
     m->families = mem_array(128, sizeof *m->families);
     return m;
 }
 
-void metrics_free(metrics *m)
+void meters_free(meters *m)
 {
     if (!m) return;
     for (int i = 0; i < m->n_family; i++) {
@@ -66,7 +66,7 @@ void metrics_free(metrics *m)
     mem_free(m);
 }
 
-void metrics_declare(metrics *m, const char *name, const char *help, metric_type type,
+void meters_declare(meters *m, const char *name, const char *help, meter_type type,
                      const double *bounds, int n_bound)
 {
     family *f;
@@ -91,7 +91,7 @@ static unsigned hash(const char *a, const char *b)
 }
 
 /* NULL when there are too many series. */
-static series *series_of(metrics *m, const char *name, const char *labels)
+static series *series_of(meters *m, const char *name, const char *labels)
 {
     unsigned h = hash(name, labels);
     family *f = NULL;
@@ -102,7 +102,7 @@ static series *series_of(metrics *m, const char *name, const char *labels)
     for (int i = 0; i < m->n_family && !f; i++)
         if (!strcmp(m->families[i].name, name)) f = &m->families[i];
     CHECK(f != NULL);
-    if (m->n_series == METRICS_MAX_SERIES) {
+    if (m->n_series == METERS_MAX_SERIES) {
         m->n_dropped++;
         return NULL;
     }
@@ -117,7 +117,7 @@ static series *series_of(metrics *m, const char *name, const char *labels)
     return s;
 }
 
-void metrics_add(metrics *m, const char *name, const char *labels, double x)
+void meters_add(meters *m, const char *name, const char *labels, double x)
 {
     series *s;
 
@@ -126,7 +126,7 @@ void metrics_add(metrics *m, const char *name, const char *labels, double x)
     pthread_mutex_unlock(&m->lock);
 }
 
-void metrics_set(metrics *m, const char *name, const char *labels, double x)
+void meters_set(meters *m, const char *name, const char *labels, double x)
 {
     series *s;
 
@@ -135,7 +135,7 @@ void metrics_set(metrics *m, const char *name, const char *labels, double x)
     pthread_mutex_unlock(&m->lock);
 }
 
-void metrics_observe(metrics *m, const char *name, const char *labels, double x)
+void meters_observe(meters *m, const char *name, const char *labels, double x)
 {
     series *s;
 
@@ -149,7 +149,7 @@ void metrics_observe(metrics *m, const char *name, const char *labels, double x)
     pthread_mutex_unlock(&m->lock);
 }
 
-void metrics_labels(char out[METRICS_MAX_LABELS], const char *name, ...)
+void meters_labels(char out[METERS_MAX_LABELS], const char *name, ...)
 {
     size_t n = 0;
     va_list args;
@@ -158,13 +158,13 @@ void metrics_labels(char out[METRICS_MAX_LABELS], const char *name, ...)
     for (; name; name = va_arg(args, const char *)) {
         const char *value = va_arg(args, const char *);
         size_t start = n;
-        bool fits = n + strlen(name) + 8 < METRICS_MAX_LABELS;
+        bool fits = n + strlen(name) + 8 < METERS_MAX_LABELS;
 
         if (fits) n += (size_t)sprintf(out + n, "%s%s=\"", n ? "," : "", name);
         for (; fits && *value; value++) {
             char escape = *value == '\n' ? 'n' : *value == '"' || *value == '\\' ? *value : 0;
 
-            fits = n + 4 < METRICS_MAX_LABELS;
+            fits = n + 4 < METERS_MAX_LABELS;
             if (!fits) break;
             if (escape) out[n++] = '\\';
             out[n++] = escape ? escape : *value;
@@ -196,7 +196,7 @@ static void add_line(bytes *out, const char *name, const char *suffix, const cha
 
 static void add_series(bytes *out, const family *f, const series *s)
 {
-    if (f->type != METRIC_HISTOGRAM) {
+    if (f->type != METER_HISTOGRAM) {
         add_line(out, f->name, "", s->labels, "", s->value);
         return;
     }
@@ -211,7 +211,7 @@ static void add_series(bytes *out, const family *f, const series *s)
     add_line(out, f->name, "_count", s->labels, "", s->count);
 }
 
-void metrics_write(metrics *m, bytes *out)
+void meters_write(meters *m, bytes *out)
 {
     static const char *const types[] = { "counter", "gauge", "histogram" };
 
