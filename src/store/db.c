@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "store/schema.h"
+#include "store/tables.h"
 
 #define BUSY_MS 5000
 #define CHECKPOINT_PAGES 1000
@@ -67,9 +67,9 @@ status db_open_writer(conn *c, const char *path, errtext *err)
     status st = open_file(c, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
 
     if (st != OK) return st;
-    if ((st = schema_check(c, path, err)) == OK &&
+    if ((st = tables_check(c, path, err)) == OK &&
         (st = exec(c, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;", err)) == OK &&
-        (st = schema_upgrade(c, path, err)) == OK)
+        (st = tables_upgrade(c, path, err)) == OK)
         sqlite3_wal_autocheckpoint(c->db, CHECKPOINT_PAGES);
     if (st != OK) db_close(c);
     return st;

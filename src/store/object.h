@@ -6,7 +6,7 @@
  *   STORE_COMPLETION     completed                  message          -
  *   STORE_FILE           processed, ...             -                purpose
  *   STORE_UPLOAD         pending, ...               part             purpose
- *   STORE_BATCH          validating, ...            - (lines.h)      endpoint
+ *   STORE_BATCH          validating, ...            - (batch_lines.h)      endpoint
  *   STORE_JOB            queued, running, ...       checkpoint       -
  *   STORE_EVAL, _RUN     queued, ...                item             -
  *

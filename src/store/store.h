@@ -5,7 +5,7 @@
  * file, a batch, a stored chat completion, a job - is an object (object.h) of
  * one tenant, with items, events and lines of its own; background work is a row
  * in a queue (queue.h) that a process claims; contents are in content.h, the
- * lines of batches in lines.h.
+ * lines of batches in batch_lines.h.
  *
  * A call that returned OK has its data on disk. A call that did not has changed
  * nothing. All calls may come from any thread. Writes go through one connection

@@ -11,7 +11,7 @@
 
 #include "base/mem.h"
 #include "store/content.h"
-#include "store/lines.h"
+#include "store/batch_lines.h"
 #include "store/object.h"
 #include "store/queue.h"
 #include "store/store.h"

@@ -1,10 +1,10 @@
-/* lines.h - a batch, line by line.
+/* batch_lines.h - a batch, line by line.
  *
  * Each line of the input has a row: where it lies in the input file and, once,
  * its result. A batch that goes on after a crash asks for the lines without a
  * result; none is lost and none counted twice. */
-#ifndef STORE_LINES_H
-#define STORE_LINES_H
+#ifndef STORE_BATCH_LINES_H
+#define STORE_BATCH_LINES_H
 
 #include "store/object.h"
 

@@ -1,5 +1,5 @@
-/* lines.c - the lines of batches. */
-#include "store/lines.h"
+/* batch_lines.c - the lines of batches. */
+#include "store/batch_lines.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
-/* schema.c - the tables.
+/* tables.c - the tables.
  *
  * user_version counts the steps applied. A step once released never changes; a
  * change of the tables is one more step at the end. */
-#include "store/schema.h"
+#include "store/tables.h"
 
 #include <stddef.h>
 
@@ -97,7 +97,7 @@ static const char *const steps[] = {
 
 #define N_STEP ((int)(sizeof steps / sizeof *steps))
 
-int schema_version(void)
+int tables_version(void)
 {
     return N_STEP;
 }
@@ -113,7 +113,7 @@ static status read_number(conn *c, int64_t *out, const char *sql, errtext *err)
     return st;
 }
 
-status schema_check(conn *c, const char *path, errtext *err)
+status tables_check(conn *c, const char *path, errtext *err)
 {
     int64_t application, version, n_table;
     status st;
@@ -148,7 +148,7 @@ static status apply(conn *c, int i_step, const char *path, errtext *err)
     return st;
 }
 
-status schema_upgrade(conn *c, const char *path, errtext *err)
+status tables_upgrade(conn *c, const char *path, errtext *err)
 {
     int64_t version;
     status st = read_number(c, &version, "PRAGMA user_version", err);
