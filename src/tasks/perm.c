@@ -3,11 +3,12 @@
  * Depth counts the swaps. A key is "badce 24 31": what is in boxes 1 to 5, and the
  * two boxes of each swap as they are named. No pair is named twice in the same
  * order, so the next swap is always found by the one before it. The trace gives
- * the arrangement after every swap:
+ * the arrangement after every swap, each letter behind the number of its box, so
+ * that what changes places is found by what it stands next to and not by counting:
  *
- *   badce 24 31
- *   24:bcdae
- *   31:dcbae
+ *   1b2a3d4c5e 24 31
+ *   24:1b2c3d4a5e
+ *   31:1d2c3b4a5e
  *   =dcbae */
 #include "tasks/work.h"
 
@@ -52,6 +53,23 @@ static bool read_box(cursor *c, int *box)
     return true;
 }
 
+/* "1b2a3d4c5e" */
+static void write_boxes(const char *boxes, bytes *out)
+{
+    for (int i = 0; i < N_BOX; i++) bytes_add_format(out, "%d%c", i + 1, boxes[i]);
+}
+
+static bool read_boxes(cursor *c, char *boxes)
+{
+    for (int i = 0; i < N_BOX; i++) {
+        if (!cursor_char(c, (char)('1' + i)) || c->s == c->end || *c->s < 'a' || *c->s > 'z')
+            return false;
+        boxes[i] = *c->s++;
+    }
+    boxes[N_BOX] = '\0';
+    return true;
+}
+
 static bool perm_open(void *state, const char *key)
 {
     perm *p = state;
@@ -80,6 +98,12 @@ static void perm_start(void *state)
     memcpy(p->now, p->first, sizeof p->now);
 }
 
+static void perm_header(const void *state, const char *key, bytes *out)
+{
+    write_boxes(((const perm *)state)->first, out);
+    bytes_add_string(out, key + N_BOX);
+}
+
 static void perm_line(const void *state, int i, bytes *out)
 {
     const perm *p = state;
@@ -87,7 +111,8 @@ static void perm_line(const void *state, int i, bytes *out)
 
     memcpy(next, p->now, sizeof next);
     swap_boxes(next, p->swap[i][0], p->swap[i][1]);
-    bytes_add_format(out, "%d%d:%s", p->swap[i][0], p->swap[i][1], next);
+    bytes_add_format(out, "%d%d:", p->swap[i][0], p->swap[i][1]);
+    write_boxes(next, out);
 }
 
 static bool perm_take(void *state, int i, cursor line)
@@ -98,7 +123,7 @@ static bool perm_take(void *state, int i, cursor line)
 
     if (!read_box(&line, &a) || !read_box(&line, &b) || a != p->swap[i][0] ||
         b != p->swap[i][1] || !cursor_char(&line, ':') ||
-        cursor_letters(&line, next, N_BOX) != N_BOX || line.s != line.end)
+        !read_boxes(&line, next) || line.s != line.end)
         return false;
     memcpy(p->now, next, sizeof next);
     return true;
@@ -113,15 +138,20 @@ static void perm_answer(const void *state, bytes *out)
 static size_t perm_twist(const void *state, int i, rng *r, bytes *out)
 {
     int a = rng_between(r, 1, N_BOX), b = rng_between(r, 1, N_BOX - 1);
+    char *boxes, t;
 
+    b += b >= a;
     perm_line(state, i, out);
-    swap_boxes(out->data + out->len - N_BOX, a, b >= a ? b + 1 : b);
+    boxes = out->data + out->len - 2 * N_BOX;
+    t = boxes[2 * a - 1];
+    boxes[2 * a - 1] = boxes[2 * b - 1];
+    boxes[2 * b - 1] = t;
     return out->len;
 }
 
 static const work perm_work = {
     .state_bytes = sizeof(perm),
-    .header = work_header_key,
+    .header = perm_header,
     .open = perm_open,
     .depth = perm_depth,
     .lines = perm_depth,

@@ -22,7 +22,11 @@ static char *own_answer(const char *key)
 
 static char *own_follow(const char *key, const char *prefix)
 {
-    return work(key, worked_count(prefix, '\n'), prefix + strlen(prefix) - 5);
+    const char *boxes = prefix + strlen(prefix) - 10;
+    char letters[6] = "";
+
+    for (int i = 0; i < 5; i++) letters[i] = boxes[2 * i + 1];
+    return work(key, worked_count(prefix, '\n'), letters);
 }
 
 START_TEST(traces_and_answers_are_right)
@@ -81,18 +85,23 @@ END_TEST
 START_TEST(a_slip_is_one_false_step)
 {
     const char *key = "abcde 24 12 53";
-    trace_check c = worked_check(&task_perm, key, "abcde 24 12 53\n24:adcbe\n12:dacbe\n53:daebc\n"
+    trace_check c = worked_check(&task_perm, key, "1a2b3c4d5e 24 12 53\n"
+                     "24:1a2d3c4b5e\n12:1d2a3c4b5e\n53:1d2a3e4b5c\n"
                                  "=daebc");
 
     ck_assert(c.well_formed && c.n_step == 3 && c.n_true == 3);
-    c = worked_check(&task_perm, key, "abcde 24 12 53\n24:adbce\n12:dabce\n53:daecb\n=daecb");
+    c = worked_check(&task_perm, key, "1a2b3c4d5e 24 12 53\n"
+                     "24:1a2d3b4c5e\n12:1d2a3b4c5e\n53:1d2a3e4c5b\n=daecb");
     ck_assert(c.well_formed && c.n_step == 3 && c.n_true == 2);
-    c = worked_check(&task_perm, key, "abcde 24 12 53\n24:adcbe\n53:adebc\n12:daebc\n=daebc");
+    c = worked_check(&task_perm, key, "1a2b3c4d5e 24 12 53\n"
+                     "24:1a2d3c4b5e\n53:1a2d3e4b5c\n12:1d2a3e4b5c\n=daebc");
     ck_assert(!c.well_formed && c.n_step == 3 && c.n_true == 1);
-    c = worked_check(&task_perm, key, "abcde 24 12 53\n53:daebc\n=daebc");
+    c = worked_check(&task_perm, key, "1a2b3c4d5e 24 12 53\n"
+                     "53:1d2a3e4b5c\n=daebc");
     ck_assert(!c.well_formed && c.n_true == 0);
     /* The other way round it is the same swap, but not the one that was named. */
-    c = worked_check(&task_perm, key, "abcde 24 12 53\n42:adcbe\n12:dacbe\n53:daebc\n=daebc");
+    c = worked_check(&task_perm, key, "1a2b3c4d5e 24 12 53\n"
+                     "42:1a2d3c4b5e\n12:1d2a3c4b5e\n53:1d2a3e4b5c\n=daebc");
     ck_assert(!c.well_formed && c.n_true == 2);
 }
 END_TEST
