@@ -237,6 +237,33 @@ START_TEST(neighbours_do_not_change_a_bit)
 }
 END_TEST
 
+/* Angles are made as positions come; those of earlier ones must stay. */
+START_TEST(a_far_position_leaves_the_near_ones_as_they_are)
+{
+    pool *one = pool_new(1);
+    model *m = open_fixture(families[_i], DTYPE_F32, one);
+    size_t v = (size_t)model_config(m)->n_vocab;
+    float *want = one_by_one(m, 5);
+    rig r = rig_new(m, 2);
+    int32_t ids[LENGTH], far[64], out = 0;
+
+    some_ids(m, 5, ids, LENGTH);
+    for (int i = 0; i < 64; i++) far[i] = 1000 + i % 24;
+    for (int pos = 0; pos < 1024; pos += 300) {
+        attend_run run = { far, pos, 1, 0 };
+        forward_batch b = { 1, ids, 1, &run, 1, &out };
+        const float *got = run_rows(&r, 3, 0, ids, LENGTH);
+
+        ck_assert_int_eq(differing(got, want, LENGTH * v), 0);
+        ck_assert_ptr_nonnull(model_forward(m, r.ws, r.kv, r.threads, &b));
+    }
+    mem_free(want);
+    rig_fini(&r);
+    model_free(m);
+    pool_free(one);
+}
+END_TEST
+
 START_TEST(a_shared_prefix_page_gives_the_bits_of_a_fresh_one)
 {
     pool *one = pool_new(1);
@@ -294,6 +321,7 @@ int main(void)
     tcase_add_loop_test(t, logits_are_those_of_transformers, 0, N_FAMILY * 4);
     tcase_add_loop_test(t, chunks_and_threads_do_not_change_a_bit, 0, N_FAMILY * N_TYPE);
     tcase_add_loop_test(t, neighbours_do_not_change_a_bit, 0, N_FAMILY * N_TYPE);
+    tcase_add_loop_test(t, a_far_position_leaves_the_near_ones_as_they_are, 0, N_FAMILY);
     tcase_add_loop_test(t, a_shared_prefix_page_gives_the_bits_of_a_fresh_one, 0,
                         N_FAMILY * N_TYPE);
     tcase_add_loop_test(t, levels_agree_bit_for_bit, 0, N_TYPE);
