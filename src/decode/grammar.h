@@ -1,7 +1,7 @@
 /* grammar.h - what an answer may look like, token by token.
  *
- * A grammar is built once from a JSON Schema or a regular expression and
- * then follows any number of sequences. For each it says,
+ * A grammar is built once from a JSON Schema, a regular expression or a
+ * grammar in Lark's notation and then follows any number of sequences. For each it says,
  * at any point, which tokens may come next: those after which the text can
  * still be completed. It works on bytes, so it does not matter how a
  * vocabulary cuts the text.
@@ -54,6 +54,14 @@ status grammar_new_json_object(grammar **out, errtext *err);
 
 /* Texts that match a regular expression (regex.h, REGEX_RUST) as a whole. */
 status grammar_new_regex(grammar **out, const char *pattern, size_t len, errtext *err);
+
+/* A grammar in Lark's notation; its text begins at rule `start`. Terminals are
+ * regular expressions (regex.h); %import knows `common`, %ignore what may stand
+ * before any terminal. Everything about the tree (aliases, ?, !, priorities) is
+ * read and makes no difference. Errors name the line: E_FORMAT, E_LIMIT, and
+ * E_UNSUPPORTED for templates, other directives and rules that begin with
+ * themselves by way of others. */
+status grammar_new_lark(grammar **out, const char *text, size_t len, errtext *err);
 
 /* Pieces one after the other: literal text and values of schemas. A tool call is
  * such a sequence; with several alternatives the model chooses the tool. */

@@ -137,7 +137,7 @@ static bool may_be_long(const lexer *x, uint32_t low, uint32_t high)
 
 static bool may_escape(const lexer *x)
 {
-    if (!x->plain) return true;
+    if (!x->plain) return may_be(x, 0, 0x10FFFF);
     return may_be(x, 0, 31) || may_be(x, '"', '"') || may_be(x, '\\', '\\');
 }
 

@@ -21,7 +21,7 @@
 #define SCHEMA_MAX_DEPTH 256     /* schemas within schemas */
 #define SCHEMA_MAX_SCHEMAS 50000
 #define SCHEMA_MAX_GOALS 20000
-#define SCHEMA_MAX_WORK 3000000  /* steps of expansion */
+#define SCHEMA_MAX_WORK 20000000 /* steps of expansion */
 #define SCHEMA_MAX_BRANCHES 2048 /* of one goal and type */
 #define SCHEMA_MAX_UNIQUE 12     /* values of an array without repetition */
 

@@ -6,7 +6,9 @@
 #include "decode/regex.h"
 #include "decode/schema_internal.h"
 
-#define MAX_NUMBER_CHARS 24      /* of a number no bound asks more of */
+#define MAX_NUMBER_CHARS 24      /* of any number */
+#define MAX_EXACT_CHARS 16       /* of one that is bound: 15 digits are the same to
+                                  * whoever reads them as a double */
 #define MAX_INTEGER_CHARS 18     /* fits 64 bits */
 #define MAX_INPUTS 64            /* of one product */
 
@@ -255,7 +257,7 @@ bool build_number(schema_context *c, int32_t at, const branch *b)
     }
     if (good && integer) good = add_own(c, &x, d, number_integer(&d, &why), false, path, &why);
     if (good && (d = meet_all(c, x.in, x.denied, x.n, path))) {
-        int max = integer ? MAX_INTEGER_CHARS : MAX_NUMBER_CHARS;
+        int max = integer ? MAX_INTEGER_CHARS : MAX_EXACT_CHARS;
 
         schema_keep(c, d);
         if (d->n_state) {

@@ -328,15 +328,18 @@ static json_t *branches(int n)
 
 static json_t *doubling(int n)
 {
-    json_t *s = json_pack("{s:s}", "type", "integer");
+    json_t *defs = json_pack("{s:{s:s}}", "d0", "type", "integer");
+    char from[16], to[16], ref[32];
 
     for (int i = 0; i < n; i++) {
-        json_t *a = json_pack("{s:[O,O]}", "anyOf", s, s);
-
-        json_decref(s);
-        s = json_pack("{s:[o,{s:{s:i}}]}", "allOf", a, "not", "const", i);
+        snprintf(from, sizeof from, "d%d", i);
+        snprintf(to, sizeof to, "d%d", i + 1);
+        snprintf(ref, sizeof ref, "#/$defs/%s", from);
+        json_object_set_new(defs, to, json_pack("{s:[{s:[{s:s},{s:s}]}],s:{s:i}}", "allOf", "anyOf",
+                                                "$ref", ref, "$ref", ref, "not", "const", i));
     }
-    return s;
+    snprintf(ref, sizeof ref, "#/$defs/d%d", n);
+    return json_pack("{s:s,s:o}", "$ref", ref, "$defs", defs);
 }
 
 static json_t *all_ways(int n)
