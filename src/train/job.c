@@ -93,9 +93,12 @@ static status read_hyper(job *j, const json_t *h, const char *where, double *rat
         (st = auto_int(h, "eval_samples", 1, 1 << 20, &j->eval_problems, where, err)) != OK ||
         (st = jsonfile_text(h, "reasoning_effort", &e, where, err)) != OK)
         return st;
-    if (e && strcmp(e, "default") && strcmp(e, "low") && strcmp(e, "medium") && strcmp(e, "high"))
-        return fail(err, E_ARG, "%s.reasoning_effort: %.40s is none of default, low, medium, high",
-                    where, e);
+    if (e && strcmp(e, "default")) {
+        if (strcmp(e, "low") && strcmp(e, "medium") && strcmp(e, "high"))
+            return fail(err, E_ARG, "%s.reasoning_effort: %.40s is none of default, low, medium, "
+                        "high", where, e);
+        effort_parse(e, &j->effort);
+    }
     return OK;
 }
 
@@ -125,6 +128,9 @@ static status read_method(job *j, const json_t *root, double *rate_factor, doubl
         (st = object_at(inner, "hyperparameters", &hyper, where, err)) != OK)
         return st;
     j->grader = json_object_get(inner, "grader");
+    if (jsonfile_has(inner, "response_format"))
+        return fail(err, E_UNSUPPORTED, "%s.response_format: rollouts are not constrained yet",
+                    where);
     snprintf(where, sizeof where, "job.method.%s.hyperparameters", type);
     return read_hyper(j, hyper, where, rate_factor, compute, err);
 }
@@ -386,6 +392,10 @@ static status check_whole(job *j, const char *where, errtext *err)
         return fail(err, E_ARG, "%s: ponder.mixture: training_file names the data already", where);
     if (j->stage == STAGE_DPO && !j->training_file)
         return fail(err, E_ARG, "%s: training_file: dpo needs pairs of answers", where);
+    if (j->stage == STAGE_DPO && j->validation_file)
+        return fail(err, E_UNSUPPORTED, "%s: validation_file: dpo does not use one", where);
+    if (j->stage == STAGE_RL && j->validation_file && !j->grader)
+        return fail(err, E_ARG, "%s: validation_file: needs method.reinforcement.grader", where);
     if (j->stage == STAGE_RL && j->training_file && !j->grader)
         return fail(err, E_FORMAT, "%s: method.reinforcement.grader: missing", where);
     if (j->from_scratch && !j->mixture)
@@ -421,13 +431,13 @@ status job_parse(job *out, json_t *json, const char *where, errtext *err)
                                         "seed", "method", "metadata", "integrations",
                                         "hyperparameters", "ponder", NULL };
     double rate_factor = 1, compute = 1;
-    const json_t *ponder;
+    const json_t *ponder, *older;
     int seed = 0;
     status st;
 
     *out = (job){
         .json = json, .stage = STAGE_SFT, .n_ctx = 1024, .n_epoch = 3, .batch_size = 32,
-        .batch_tokens = 16384, .max_rows = 8192, .dtype = DTYPE_BF16,
+        .batch_tokens = 16384, .max_rows = 8192, .dtype = DTYPE_BF16, .effort = EFFORT_MEDIUM,
         .rate = { SCHEDULE_COSINE, 1e-3, 0.1, 50, 0 },
         .optimizer = { .beta1 = 0.9f, .beta2 = 0.98f, .decay = 0.1f, .clip = 1 },
         .lora_alpha = 32, .router_balance = 0.01, .dpo_beta = 0.1, .checkpoint_every = 200,
@@ -441,10 +451,16 @@ status job_parse(job *out, json_t *json, const char *where, errtext *err)
         (st = own_text(json, "training_file", &out->training_file, "job", err)) != OK ||
         (st = own_text(json, "validation_file", &out->validation_file, "job", err)) != OK ||
         (st = jsonfile_int(json, "seed", 0, INT32_MAX, &seed, "job", err)) != OK ||
+        (st = object_at(json, "hyperparameters", &older, "job", err)) != OK ||
+        (st = read_hyper(out, older, "job.hyperparameters", &rate_factor, &compute, err)) != OK ||
         (st = read_method(out, json, &rate_factor, &compute, err)) != OK ||
         (st = object_at(json, "ponder", &ponder, "job", err)) != OK)
         goto undo;
     out->seed = (uint64_t)seed;
+    if (json_array_size(json_object_get(json, "integrations"))) {
+        st = fail(err, E_UNSUPPORTED, "job.integrations: none are known here");
+        goto undo;
+    }
     if (!ponder) {
         st = fail(err, E_FORMAT, "%s: ponder: missing (it holds at least \"output\")", where);
         goto undo;

@@ -75,6 +75,7 @@ typedef struct job {
     char *training_file, *validation_file;   /* or NULL */
     char *output;            /* ponder.output: the run's folder */
     uint64_t seed;
+    effort effort;           /* of rollouts on training_file, medium */
     job_stage stage;
     json_t *grader;          /* borrowed from json, or NULL */
 

@@ -94,7 +94,7 @@ static status draw_row(judge *g, uint64_t cursor, judge_item *out, errtext *err)
     status st;
 
     if (epoch != g->epoch) shuffle(g, epoch);
-    *out = (judge_item){ .effort = EFFORT_MEDIUM, .row = g->order[cursor % (uint64_t)n] };
+    *out = (judge_item){ .effort = g->job->effort, .row = g->order[cursor % (uint64_t)n] };
     snprintf(label, sizeof label, "line %d", dataset_line(g->data, out->row));
     out->label = out->label_text = mem_string(label);
     row = dataset_row(g->data, out->row);

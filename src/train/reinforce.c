@@ -20,6 +20,7 @@
 #include "train/run.h"
 #include "train/score.h"
 #include "train/sequence.h"
+#include "train/validate.h"
 
 #define STREAM_STEP 0x100000000u /* streams a step, refills included */
 
@@ -548,9 +549,11 @@ status train_reinforce(const job *j, const volatile sig_atomic_t *stop, run_tell
     if (st == OK) st = policy_open(&p, &x, err);
     if (st == OK && x.step >= x.steps) go = false;
     else if (st == OK && x.step == 0) st = run_evaluate(&x, false, err);
+    if (st == OK && x.step == 0) st = validate_file(&x, false, err);
     while (st == OK && go) {
         st = one_step(&p, &l, err);
         if (st == OK) st = run_evaluate(&x, x.step == x.steps, err);
+        if (st == OK) st = validate_file(&x, x.step == x.steps, err);
         if (st == OK || st == E_INTERRUPTED) {
             status after = run_after_step(&x, &go, err);
 

@@ -275,7 +275,7 @@ status run_after_step(run *x, bool *go, errtext *err)
 
 /* --------------------------------------------------------------- evaluation */
 
-static bool is_time(const run *x, bool last)
+bool run_is_time(const run *x, bool last)
 {
     const job *j = x->job;
 
@@ -299,7 +299,7 @@ status run_evaluate(run *x, bool last, errtext *err)
     json_t *row, *cells;
     status st = OK;
 
-    if (!m || !is_time(x, last)) return OK;
+    if (!m || !run_is_time(x, last)) return OK;
     cells = json_object();
     for (int c = 0; c < mixture_cells(m) && st == OK; c++) {
         static const char *const names[3] = { "t1", "greedy", "direct" };

@@ -89,6 +89,9 @@ status run_after_step(run *x, bool *go, errtext *err);
 
 double run_seconds(const run *x);                /* of work, all starts */
 
+/* Is this step one after which the job wants an evaluation? The last always is. */
+bool run_is_time(const run *x, bool last);
+
 /* Evaluate the cells of the job's evaluation mixture on validation problems
  * when it is time (also before the first step), and write a row. */
 status run_evaluate(run *x, bool last, errtext *err);

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "train/examples.h"
 #include "train/run.h"
+#include "train/validate.h"
 
 typedef struct sums {
     double loss;
@@ -95,9 +96,11 @@ status train_supervised(const job *j, const volatile sig_atomic_t *stop, run_tel
     if (st == OK) run_set_length(&x, examples_count(e), j->batch_size);
     if (st == OK && x.step >= x.steps) go = false;
     else if (st == OK && x.step == 0) st = run_evaluate(&x, false, err);
+    if (st == OK && x.step == 0) st = validate_file(&x, false, err);
     while (st == OK && go) {
         st = one_step(&x, e, log_prob, err);
         if (st == OK) st = run_evaluate(&x, x.step == x.steps, err);
+        if (st == OK) st = validate_file(&x, x.step == x.steps, err);
         if (st == OK) st = run_after_step(&x, &go, err);
     }
     if (st == OK) st = run_finish(&x, err);

@@ -106,6 +106,12 @@ static const struct { const char *text, *names; } bad[] = {
       "}}", "ponder.replay" },
     { "{\"model\":\"m\",\"ponder\":{\"output\":\"o\",\"steps\":5,\"rl\":{\"advantage\":\"gae\","
       "\"ratio\":\"sequence\"}," MIX "}}", "ratio" },
+    { "{\"model\":\"m\",\"integrations\":[{\"type\":\"wandb\"}],\"ponder\":{\"output\":\"o\","
+      "\"steps\":5," MIX "}}", "integrations" },
+    { "{\"model\":\"m\",\"method\":{\"type\":\"reinforcement\",\"reinforcement\":"
+      "{\"hyperparameters\":{\"reasoning_effort\":\"huge\"}}},\"ponder\":{}}", "reasoning_effort" },
+    { "{\"model\":\"m\",\"hyperparameters\":{\"n_epoch\":1},\"ponder\":{}}",
+      "hyperparameters.n_epoch" },
     { "{\"model\":\"m\",\"ponder\":{\"output\":\"o\",\"steps\":5,\"context\":4096,"
       "\"max_rows\":512," MIX "}}", "max_rows" },
 };

@@ -1,45 +1,9 @@
 /* A run that dies and goes on ends with the bits of one that never died. */
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "base/bytes.h"
 #include "base/file.h"
-#include "base/mem.h"
-#include "model/jsonfile.h"
-#include "train/run.h"
+#include "support/training.h"
 
 #include <check.h>
-
-static char folder[64];
-
-static void make_folder(void)
-{
-    snprintf(folder, sizeof folder, "/tmp/test_resume_XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static void remove_folder(void)
-{
-    char command[128];
-
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    ck_assert_int_eq(system(command), 0);
-}
-
-static const char shape[] =
-    "\"scratch\":{\"layers\":2,\"d_model\":32,\"heads\":2,\"heads_kv\":2,\"d_head\":16,"
-    "\"d_ff\":64,\"context\":256,\"vocabulary\":400},\"context\":256,\"max_rows\":512,"
-    "\"checkpoint_every\":4,\"eval_problems\":2,\"eval\":[{\"task\":\"chain\",\"depth\":1}]";
-
-static const char supervised[] =
-    "{\"seed\":3,\"ponder\":{\"output\":\"%s/%s\",\"stage\":\"sft\",%s,\"steps\":20,"
-    "\"batch_tokens\":300,\"learning_rate\":0.01,\"warmup\":3,"
-    "\"mixture\":[{\"task\":\"chain\",\"depth\":[1,2],\"direct\":0.5},"
-    "{\"task\":\"perm\",\"depth\":1}]}}";
 
 static const char reinforced[] =
     "{\"seed\":3,\"ponder\":{\"output\":\"%s/%s\",\"stage\":\"rl\",%s,\"steps\":12,"
@@ -47,61 +11,6 @@ static const char reinforced[] =
     "\"rl\":{\"groups\":4,\"group_size\":4,\"max_think\":12,\"max_answer\":6,"
     "\"curriculum\":true,\"process\":0.5%s},"
     "\"mixture\":[{\"task\":\"chain\",\"depth\":[1,2]}]}}";
-
-/* Told of a step's end, before its checkpoint: die there, if that is the step. */
-static void hear(void *arg, bool live, const char *line)
-{
-    const int *last = arg;
-    int step;
-
-    if (live && sscanf(line, "step %d/", &step) == 1 && step == *last) raise(SIGKILL);
-}
-
-/* One start of a job in a process of its own, killed at the end of step `last`
- * (0: not at all); its exit code is the status. */
-static pid_t start_until(const char *text, int last)
-{
-    pid_t pid = fork();
-
-    ck_assert_int_ge(pid, 0);
-    if (pid == 0) {
-        errtext err = { "" };
-        json_t *json;
-        job j;
-        status st = jsonfile_parse(&json, text, strlen(text), 10000, "job", &err);
-
-        if (st == OK) st = job_parse(&j, json, "job", &err);
-        if (st == OK)
-            st = j.stage == STAGE_RL ? train_reinforce(&j, NULL, hear, &last, &err)
-                                     : train_supervised(&j, NULL, hear, &last, &err);
-        if (st != OK) fprintf(stderr, "%s\n", err.text);
-        _exit((int)st);
-    }
-    return pid;
-}
-
-static void finish(pid_t pid)
-{
-    int how;
-
-    ck_assert_int_eq(waitpid(pid, &how, 0), pid);
-    ck_assert(WIFEXITED(how));
-    ck_assert_int_eq(WEXITSTATUS(how), OK);
-}
-
-static pid_t start(const char *text)
-{
-    return start_until(text, 0);
-}
-
-static void kill_at(const char *text, int step)
-{
-    pid_t pid = start_until(text, step);
-    int how;
-
-    ck_assert_int_eq(waitpid(pid, &how, 0), pid);
-    ck_assert(WIFSIGNALED(how));
-}
 
 /* SHA-256 of the last checkpoint's weights and moments, from its manifest. */
 static char *hashes(const char *name, int step)
@@ -126,13 +35,9 @@ static char *hashes(const char *name, int step)
 
 static int metrics_steps(const char *name)
 {
-    char path[160];
-    json_t *rows;
-    errtext err;
+    json_t *rows = metrics_of(name);
     int n = 0;
 
-    snprintf(path, sizeof path, "%s/%s/metrics.jsonl", folder, name);
-    ck_assert_int_eq(metrics_read(&rows, path, &err), OK);
     for (size_t i = 0; i < json_array_size(rows); i++)
         n += json_object_get(json_array_get(rows, i), "rate") != NULL;
     json_decref(rows);
@@ -169,15 +74,6 @@ START_TEST(supervised_run_killed_twice_ends_with_the_same_bits)
     compare(whole, broken, "broken", 20, (const int[2]){ 10, 15 });
 }
 END_TEST
-
-/* A policy needs a model; the supervised run's is one. */
-static void base_model(void)
-{
-    char text[2000];
-
-    snprintf(text, sizeof text, supervised, folder, "base", shape);
-    finish(start(text));
-}
 
 static void rl_job(char out[2400], const char *name, const char *extra)
 {
