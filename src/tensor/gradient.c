@@ -123,14 +123,18 @@ static void pack_weight_item(void *arg, int item, int thread)
               c->packed + (row * SQUARE * (size_t)c->n_b + panel * (size_t)first) * p->item);
 }
 
+/* Whole squares are summed in dx itself; those at its edges (all of them when n_in
+ * ends within one) in a place of their own. Which are which follows from the
+ * shape alone, so that the bits do. */
 static void input_item(void *arg, int item, int thread)
 {
     const struct input_call *c = arg;
     const grad_product *p = c->p;
     int row = item * c->rows, n_row = least(c->n_row - row, c->rows);
-    int n_a = ceil_div(n_row, SQUARE);
-    float *sum = c->g->work[thread].p;
-    uint8_t *a = (uint8_t *)(sum + (size_t)n_a * (size_t)c->n_b * SQUARE * SQUARE);
+    int n_a = ceil_div(n_row, SQUARE), whole = c->n_in % SQUARE ? 0 : n_row / SQUARE;
+    float *sum = c->g->work[thread].p, *dx = c->dx + (size_t)row * (size_t)c->n_in;
+    size_t down = (size_t)c->n_b * SQUARE * SQUARE, ld = (size_t)c->n_in;
+    uint8_t *a = (uint8_t *)(sum + (size_t)n_a * down);
     const uint8_t *b = c->packed;
 
     for (int block = 0; block * p->k_block < c->n_out; block++) {
@@ -139,11 +143,15 @@ static void input_item(void *arg, int item, int thread)
 
         p->a_rows(c->dy + (size_t)row * (size_t)c->n_out + (size_t)block * (size_t)p->k_block,
                   (size_t)c->n_out, n_row, n_k, a);
-        p->multiply(a, n_a, b, c->n_b, k, block > 0, sum);
+        p->multiply(a, whole, b, c->n_b, k, c->add || block > 0,
+                    (grad_place){ dx, SQUARE * ld, SQUARE, ld });
+        p->multiply(a + (size_t)whole * panel, n_a - whole, b, c->n_b, k, block > 0,
+                    (grad_place){ sum, down, SQUARE * SQUARE, SQUARE });
         b += panel * (size_t)c->n_b;
     }
-    BY_LEVEL(grad_sum, sum, 0, 1, n_row, c->n_in, c->add,
-             c->dx + (size_t)row * (size_t)c->n_in);
+    if (whole < n_a)
+        BY_LEVEL(grad_sum, sum, 0, 1, n_row - whole * SQUARE, c->n_in, c->add,
+                 dx + (size_t)whole * SQUARE * ld);
 }
 
 void gradient_input(gradient *g, pool *threads, const float *dy, const float *w, int n_row,
@@ -207,7 +215,9 @@ static void weight_item(void *arg, int item, int thread)
         p->a_cols(c->dy + (size_t)row * (size_t)c->n_out + out, (size_t)c->n_out,
                   least(c->n_out - out, n_a * SQUARE), n_k, a);
         p->b_cols(c->x + (size_t)row * (size_t)c->n_in, (size_t)c->n_in, c->n_in, n_k, b);
-        p->multiply(a, n_a, b, c->n_b, k, row > row0, sum);
+        p->multiply(a, n_a, b, c->n_b, k, row > row0,
+                    (grad_place){ sum, (size_t)c->n_b * SQUARE * SQUARE, SQUARE * SQUARE,
+                                  SQUARE });
     }
 }
 
@@ -238,8 +248,8 @@ void gradient_weight(gradient *g, pool *threads, const float *dy, const float *x
     most = least(all, (int)(OUT_BYTES / row_bytes) < 64 ? 64 : (int)(OUT_BYTES / row_bytes));
     slots = SLOT_BYTES / (row_bytes * (size_t)most);
     block = least(padded_k(p, n_row), p->k_block);
-    c.n_slot = least(least(slots < 1 ? 1 : (int)least((int)slots, MAX_SLOT), MAX_SLOT),
-                     ceil_div(n_row, p->k_block));
+    c.n_slot = slots < 1 ? 1 : slots > MAX_SLOT ? MAX_SLOT : (int)slots;
+    c.n_slot = least(c.n_slot, ceil_div(n_row, p->k_block));
     c.slot_rows = ceil_div(ceil_div(n_row, c.n_slot), p->k_block) * p->k_block;
     c.n_slot = ceil_div(n_row, c.slot_rows);
     /* Items beyond the slots pack the same rows of x again. */

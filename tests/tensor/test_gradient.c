@@ -36,11 +36,12 @@ typedef struct shape {
     int n_row, n_out, n_in;
 } shape;
 
-/* One row, edges in every direction, more than one block of k and of rows, and
- * (the last two) more than one slot or part of outputs. */
+/* One row, edges in every direction, whole squares with and without an edge below,
+ * more than one block of k and of rows, more than one slot. */
 static const shape shapes[] = {
     { 1, 16, 32 },   { 17, 16, 40 },  { 33, 100, 17 },  { 130, 70, 45 },
     { 64, 1, 1 },    { 5, 600, 33 },  { 700, 33, 20 },  { 1100, 48, 35 },
+    { 150, 530, 48 },
 };
 #define N_SHAPE ((int)(sizeof shapes / sizeof shapes[0]))
 
@@ -564,7 +565,7 @@ END_TEST
 /* Everything on n_thread threads, one result after the other. */
 static float *all_results(int n_thread, bool bf16, size_t *n_float)
 {
-    enum { ROWS = 1300, OUT = 150, IN = 70 };
+    enum { ROWS = 1300, OUT = 150, IN = 80 };
     const attend_case *c = &cases[2];
     pool *threads = pool_new(n_thread);
     gradient *g = gradient_new(bf16);

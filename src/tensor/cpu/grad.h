@@ -7,8 +7,7 @@
  *   bf16   A         [k/32][16 lanes][32]      the A tile of TDPBF16PS
  *          B         [k/32][16][16 lanes][2]   its B tile: pairs of k
  *
- * C is kept as squares, [m/16][n/16][16][16] f32, so that tile stores touch
- * sixteen consecutive lines. */
+ * C is f32, in place or as squares of their own, [m/16][n/16][16][16]. */
 #ifndef TENSOR_CPU_GRAD_H
 #define TENSOR_CPU_GRAD_H
 
@@ -26,10 +25,17 @@
  * `rows`: element (lane, k) is src[lane * ld + k]; `cols`: src[k * ld + lane]. */
 typedef void grad_pack(const float *src, size_t ld, int n_lane, int n_k, void *panels);
 
-/* c[i][j] (+)= a panel i times b panel j; n_k is a multiple of k_step, panels
- * follow each other without gaps. */
+/* Where squares of sums lie: in floats, from square to square downwards and to the
+ * right, and from row to row of one. Squares on their own have 256 and 16. */
+typedef struct grad_place {
+    float *p;
+    size_t down, right, ld;
+} grad_place;
+
+/* Square (i, j) of c (+)= a panel i times b panel j; n_k is a multiple of k_step,
+ * panels follow each other without gaps. */
 typedef void grad_multiply(const void *a, int n_a, const void *b, int n_b, int n_k, bool add,
-                           float *c);
+                           grad_place c);
 
 typedef struct grad_product {
     int k_step;              /* k is padded to a multiple of it */

@@ -66,9 +66,9 @@ LEVEL_AVX512 static void a_cols(const float *src, size_t ld, int n_lane, int n_k
 }
 
 LEVEL_AVX512 static void multiply(const void *a, int n_a, const void *b, int n_b, int n_k,
-                                  bool add, float *c)
+                                  bool add, grad_place c)
 {
-    size_t panel = (size_t)n_k * SQUARE, c_row = (size_t)n_b * SUMS;
+    size_t panel = (size_t)n_k * SQUARE;
     int n_step = n_k / STEP;
 
     tiles_begin(64, 16);
@@ -76,13 +76,14 @@ LEVEL_AVX512 static void multiply(const void *a, int n_a, const void *b, int n_b
         for (int i = 0; i < n_a; i += 2) {
             tile_side pa = { (const uint16_t *)a + (size_t)i * panel, panel, TILE };
             tile_side pb = { (const uint16_t *)b + (size_t)j * panel, panel, TILE };
-            float *to = c + (size_t)i * c_row + (size_t)j * SUMS;
+            grad_place to = { c.p + (size_t)i * c.down + (size_t)j * c.right, c.down, c.right,
+                              c.ld };
 
             if (i + 1 < n_a && j + 1 < n_b) {
-                if (add) squares(pa, pb, n_step, 1, 1, 1, to, c_row, SUMS);
-                else squares(pa, pb, n_step, 1, 1, 0, to, c_row, SUMS);
+                if (add) squares(pa, pb, n_step, 1, 1, 1, to);
+                else squares(pa, pb, n_step, 1, 1, 0, to);
             } else {
-                squares(pa, pb, n_step, i + 1 < n_a, j + 1 < n_b, add, to, c_row, SUMS);
+                squares(pa, pb, n_step, i + 1 < n_a, j + 1 < n_b, add, to);
             }
         }
     tiles_end();

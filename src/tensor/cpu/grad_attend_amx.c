@@ -271,15 +271,15 @@ LEVEL_AVX512 static void add_key_sums(const attend_space *s, const uint16_t *a,
         /* Earlier groups of queries do not see the later units. */
         int skip = t > n_before ? t - n_before : 0;
         tile_side pa = { a + (size_t)(t * QUADS + skip) * 2 * TILE, TILE, 2 * TILE };
-        float *c = sums + (size_t)s->seen[t] * 2 * c_row;
+        grad_place c = { sums + (size_t)s->seen[t] * 2 * c_row, c_row, SUMS, SQUARE };
 
-        for (int p = 0; p < s->d16; p += 2, c += 2 * SUMS) {
+        for (int p = 0; p < s->d16; p += 2, c.p += 2 * SUMS) {
             tile_side pb = { b + (size_t)(p * n_quad + skip) * TILE, (size_t)n_quad * TILE, TILE };
 
             if (p + 1 < s->d16)
-                squares(pa, pb, n_quad - skip, 1, 1, 1, c, c_row, SUMS);
+                squares(pa, pb, n_quad - skip, 1, 1, 1, c);
             else
-                squares(pa, pb, n_quad - skip, 1, 0, 1, c, c_row, SUMS);
+                squares(pa, pb, n_quad - skip, 1, 0, 1, c);
         }
     }
 }
@@ -295,13 +295,13 @@ LEVEL_AVX512 static void sum_queries(const attend_space *s, int quad, int n_seen
         for (n = 1; t + n < n_seen && s->seen[t + n] == s->seen[t] + n; n++) {}
         for (int p = 0; p < s->d16; p += 2) {
             tile_side a = { key + p * TILE, TILE, (size_t)s->d16 * TILE };
-            float *c = s->dquery + p * 2 * SUMS;
+            grad_place c = { s->dquery + p * 2 * SUMS, 2 * SUMS, SUMS, SQUARE };
             int two = p + 1 < s->d16;
 
-            if (two && t) squares(a, b, n, 1, 1, 1, c, 2 * SUMS, SUMS);
-            else if (two) squares(a, b, n, 1, 1, 0, c, 2 * SUMS, SUMS);
-            else if (t) squares(a, b, n, 0, 1, 1, c, 2 * SUMS, SUMS);
-            else squares(a, b, n, 0, 1, 0, c, 2 * SUMS, SUMS);
+            if (two && t) squares(a, b, n, 1, 1, 1, c);
+            else if (two) squares(a, b, n, 1, 1, 0, c);
+            else if (t) squares(a, b, n, 0, 1, 1, c);
+            else squares(a, b, n, 0, 1, 0, c);
         }
     }
 }
@@ -328,6 +328,11 @@ LEVEL_AVX512 static void store_queries(const attend_space *s, float *dq, size_t 
         }
 }
 
+static inline grad_place place_of(float *score, int t)
+{
+    return (grad_place){ score + (size_t)t * 4 * SUMS, 2 * SUMS, SUMS, SQUARE };
+}
+
 /* n rows from `first` of a run, by head h. Group j of 32 sees the n_before units
  * before its block and its own up to j. */
 LEVEL_AVX512 static void attend_block(const grad_attend *it, const attend_space *s,
@@ -348,7 +353,7 @@ LEVEL_AVX512 static void attend_block(const grad_attend *it, const attend_space 
             tile_side a = { s->key + (size_t)s->seen[t] * unit, half, TILE };
             tile_side b = { s->query_t + (size_t)j * unit, half, TILE };
 
-            squares(a, b, s->d32, 1, 1, 0, s->score + (size_t)t * 4 * SUMS, 2 * SUMS, SUMS);
+            squares(a, b, s->d32, 1, 1, 0, place_of(s->score, t));
         }
         for (int t = 0; t <= n_before + j; t++)
             if (s->n_key[t] < UNIT || t == n_before + j)
@@ -363,7 +368,7 @@ LEVEL_AVX512 static void attend_block(const grad_attend *it, const attend_space 
             tile_side a = { s->value + (size_t)s->seen[t] * unit, half, TILE };
             tile_side b = { s->dout_t + (size_t)j * unit, half, TILE };
 
-            squares(a, b, s->d32, 1, 1, 0, s->score + (size_t)t * 4 * SUMS, 2 * SUMS, SUMS);
+            squares(a, b, s->d32, 1, 1, 0, place_of(s->score, t));
         }
         sum_delta(s->prob + (size_t)j * 2 * TILE, s->score, n_before + j + 1,
                   s->inverse + j * 32, delta);

@@ -1,5 +1,6 @@
 /* grad_body.h - the backward pass in lanes; compiled once a level after one of
- * lanes_*.h, with ROWS_AT_ONCE the rows of a square whose sums fit in registers. */
+ * lanes_*.h. ROWS_AT_ONCE rows of a square have sums that fit in registers;
+ * LANES_SUM adds up lanes in any order. */
 #include <string.h>
 
 #include "tensor/cpu/grad.h"
@@ -73,7 +74,7 @@ LANES_LEVEL static void pack_rows(const float *src, size_t ld, int n_lane, int n
 }
 
 LANES_LEVEL static void multiply(const void *a, int n_a, const void *b, int n_b, int n_k,
-                                 bool add, float *c)
+                                 bool add, grad_place c)
 {
     size_t panel = (size_t)n_k * SQUARE;
 
@@ -81,7 +82,7 @@ LANES_LEVEL static void multiply(const void *a, int n_a, const void *b, int n_b,
         for (int i = 0; i < n_a; i++)
             square((const float *)a + (size_t)i * panel, 1, SQUARE,
                    (const float *)b + (size_t)j * panel, SQUARE, n_k, add,
-                   c + ((size_t)i * (size_t)n_b + (size_t)j) * SQUARE * SQUARE, SQUARE);
+                   c.p + (size_t)i * c.down + (size_t)j * c.right, c.ld);
 }
 
 const grad_product LANES_NAME(grad_product) = {
@@ -129,9 +130,9 @@ LANES_LEVEL void LANES_NAME(grad_norm)(const float *x, const float *weight, floa
             square_sum = lanes_fma(v, v, square_sum);
             dot = lanes_fma(v, g, dot);
         }
-        scale = 1.0f / sqrtf(lanes_sum(square_sum) / (float)n + eps);
+        scale = 1.0f / sqrtf(LANES_SUM(square_sum) / (float)n + eps);
         s = lanes_set(scale);
-        back = lanes_set(-scale * scale * (lanes_sum(dot) / (float)n));
+        back = lanes_set(-scale * scale * (LANES_SUM(dot) / (float)n));
         for (int at = 0; at < n; at += 16) {
             lanes v = load_some(x + at, n - at), d = load_some(dy + at, n - at);
             lanes g = lanes_mul(load_some(weight + at, n - at), d);

@@ -93,16 +93,16 @@ typedef struct tile_side {
     size_t panel, step;
 } tile_side;
 
-/* Squares of two panels of a by two of b, or of one where two_a or two_b is 0:
- * c[i * c_row + j * c_col], added to if `add`. two_a, two_b and add are constants. */
+/* Squares of two panels of a by two of b, or of one where two_a or two_b is 0,
+ * added to c if `add`. two_a, two_b and add are constants. */
 INLINE_AVX512 void squares(tile_side a, tile_side b, int n_step, int two_a, int two_b, int add,
-                           float *c, size_t c_row, size_t c_col)
+                           grad_place c)
 {
     if (add) {
-        TILE_LOAD(0, c, 64);
-        if (two_b) TILE_LOAD(1, c + c_col, 64);
-        if (two_a) TILE_LOAD(2, c + c_row, 64);
-        if (two_a && two_b) TILE_LOAD(3, c + c_row + c_col, 64);
+        TILE_LOAD(0, c.p, c.ld * 4);
+        if (two_b) TILE_LOAD(1, c.p + c.right, c.ld * 4);
+        if (two_a) TILE_LOAD(2, c.p + c.down, c.ld * 4);
+        if (two_a && two_b) TILE_LOAD(3, c.p + c.down + c.right, c.ld * 4);
     } else {
         TILE_ZERO(0);
         if (two_b) TILE_ZERO(1);
@@ -121,10 +121,10 @@ INLINE_AVX512 void squares(tile_side a, tile_side b, int n_step, int two_a, int 
             if (two_b) TILE_DOT_BF16(3, 5, 7);
         }
     }
-    TILE_STORE(0, c, 64);
-    if (two_b) TILE_STORE(1, c + c_col, 64);
-    if (two_a) TILE_STORE(2, c + c_row, 64);
-    if (two_a && two_b) TILE_STORE(3, c + c_row + c_col, 64);
+    TILE_STORE(0, c.p, c.ld * 4);
+    if (two_b) TILE_STORE(1, c.p + c.right, c.ld * 4);
+    if (two_a) TILE_STORE(2, c.p + c.down, c.ld * 4);
+    if (two_a && two_b) TILE_STORE(3, c.p + c.down + c.right, c.ld * 4);
 }
 #endif
 
