@@ -6,13 +6,13 @@
  *   STORE_COMPLETION     completed                  message          -
  *   STORE_FILE           processed, ...             -                purpose
  *   STORE_UPLOAD         pending, ...               part             purpose
- *   STORE_BATCH          validating, ...            - (batch_lines.h)      endpoint
+ *   STORE_BATCH          validating, ...            -                endpoint
  *   STORE_JOB            queued, running, ...       checkpoint       -
  *   STORE_EVAL, _RUN     queued, ...                item             -
  *
- * Statuses, labels and bodies are the caller's: the store reads none of them.
- * Bodies are JSON text. Every look-up names a tenant, and an object of another
- * tenant is not there. */
+ * The lines of a batch are in batch_lines.h. Statuses, labels and bodies are the
+ * caller's: the store reads none of them. Bodies are JSON text. Every look-up names
+ * a tenant, and an object of another tenant is not there. */
 #ifndef STORE_OBJECT_H
 #define STORE_OBJECT_H
 

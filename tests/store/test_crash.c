@@ -269,7 +269,8 @@ START_TEST(no_acknowledged_write_is_lost_torn_or_doubled_by_kill_9)
 
     dir_make();
     make_batch();
-    for (int round = 0; round < ROUNDS; round++) {
+    /* More on a machine so busy that nothing came to its end. */
+    for (int round = 0; round < ROUNDS || (!n_finished && round < 10 * ROUNDS); round++) {
         int before = given.n, n_back, n_waiting, n_claimed;
         store *s;
 
@@ -283,17 +284,17 @@ START_TEST(no_acknowledged_write_is_lost_torn_or_doubled_by_kill_9)
         ck_assert_int_eq(n_back, 0);
         OKAY(store_queue_length(s, "responses", &n_waiting, &n_claimed, &err));
         ck_assert_int_eq(n_claimed, 0);
-        for (int i = before; i < given.n; i++) check_promise(s, &given.at[i]);
+        for (int i = before; i < given.n; i++) {
+            check_promise(s, &given.at[i]);
+            n_finished += given.at[i].what == 'F';
+        }
         check_whole(s);
         store_close(s);
     }
     {
         store *s = open_store(true);
 
-        for (int i = 0; i < given.n; i++) {
-            check_promise(s, &given.at[i]);
-            n_finished += given.at[i].what == 'F';
-        }
+        for (int i = 0; i < given.n; i++) check_promise(s, &given.at[i]);
         check_whole(s);
         check_lines(s);
         check_files(s);
