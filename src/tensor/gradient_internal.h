@@ -2,6 +2,8 @@
 #ifndef TENSOR_GRADIENT_INTERNAL_H
 #define TENSOR_GRADIENT_INTERNAL_H
 
+#include <stddef.h>
+
 #include "tensor/gradient.h"
 
 typedef struct grad_space {

@@ -155,7 +155,8 @@ START_TEST(norm_equals_the_derivative_in_double)
     enum { N_ROW = 300, N = 37 };
     float *x = random_floats(N_ROW * N, 1), *w = random_floats(N, 2);
     float *dy = random_floats(N_ROW * N, 3), *dx = random_floats(N_ROW * N, 4);
-    float *before = mem_copy(dx, N_ROW * N * 4), dw[N] = { 1 };
+    float *before = mem_copy(dx, N_ROW * N * 4), *apart = mem_copy(dx, N_ROW * N * 4);
+    float dw[N] = { 1 };
     double want_dw[N] = { 1 };
     pool *threads = pool_new(2);
 
@@ -179,6 +180,10 @@ START_TEST(norm_equals_the_derivative_in_double)
         }
         for (int i = 0; i < N; i++) ck_assert_double_eq_tol(dw[i], want_dw[i], 1e-4);
         memcpy(dx, before, N_ROW * N * 4);
+        gradient_norm(threads, x, w, 1e-5f, dx, N_ROW, N, false, dx, NULL);  /* in place */
+        gradient_norm(threads, x, w, 1e-5f, before, N_ROW, N, false, apart, NULL);
+        ck_assert(!memcmp(dx, apart, N_ROW * N * 4));
+        memcpy(dx, before, N_ROW * N * 4);
     }
     pool_free(threads);
     mem_free(x);
@@ -186,6 +191,7 @@ START_TEST(norm_equals_the_derivative_in_double)
     mem_free(dy);
     mem_free(dx);
     mem_free(before);
+    mem_free(apart);
 }
 END_TEST
 
@@ -292,6 +298,8 @@ static const attend_case cases[] = {
         { 16, 5, 86, 0 }, { 48, 17, 53, 3 }, { 9, 19, 91, 2 }, { 9, 0, 0, 2 } },
       119, 6, 3, 20 },
     { 2, { { 0, 100, 0, -1 }, { 100, 90, 100, 0 } }, 190, 2, 1, 64 },
+    /* an odd number of squares of channels */
+    { 2, { { 0, 40, 0, -1 }, { 40, 33, 40, 0 } }, 73, 3, 1, 48 },
 };
 #define N_CASE ((int)(sizeof cases / sizeof cases[0]))
 

@@ -43,7 +43,7 @@ typedef struct attend_space {
     int *n_key;              /* keys of each that exist */
 } attend_space;
 
-/* Place everything from p on; gives the bytes. */
+/* Place everything from p on, or nowhere when NULL; gives the bytes. */
 static size_t space_make(attend_space *s, uint8_t *p, int n_unit, int n_seen, int d)
 {
     size_t at = 0, u = (size_t)n_unit, seen = (size_t)n_seen, d16, d32;
@@ -54,7 +54,7 @@ static size_t space_make(attend_space *s, uint8_t *p, int n_unit, int n_seen, in
     d16 = (size_t)s->d16;
     d32 = (size_t)s->d32;
 #define TAKE(field, count) \
-    s->field = (void *)(p + at), at += ((count) * sizeof *s->field + 63) / 64 * 64
+    s->field = p ? (void *)(p + at) : NULL, at += ((count) * sizeof *s->field + 63) / 64 * 64
     TAKE(key, u * 2 * d32 * TILE);
     TAKE(value, u * 2 * d32 * TILE);
     TAKE(key_t, u * d16 * TILE);
@@ -80,9 +80,8 @@ static size_t space_make(attend_space *s, uint8_t *p, int n_unit, int n_seen, in
 size_t grad_attend_amx_bytes(int n_unit, int n_seen, int d_head)
 {
     attend_space s;
-    _Alignas(64) uint8_t origin[1];
 
-    return space_make(&s, origin, n_unit, n_seen, d_head);
+    return space_make(&s, NULL, n_unit, n_seen, d_head);
 }
 
 /* Rows of 16 lanes and their channels as pairs: a b operand of [d32] tiles. */
