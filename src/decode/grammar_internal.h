@@ -234,6 +234,9 @@ bool threads_complete(grammar *g, const threads *t);
  * quote, whether or not that may come now. */
 void thread_closed(grammar *g, const thread *t, threads *out);
 
+/* What follows when the text a thread is in the middle of were complete. */
+void thread_ended(grammar *g, const thread *t, threads *out);
+
 /* Bytes inside a JSON string of any characters: the offset of the quote that
  * closes it, len when none does, -1 when they cannot stand there. *n_char is how
  * many characters were begun. */

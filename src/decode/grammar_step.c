@@ -797,6 +797,11 @@ static void ends_here(grammar *g, const thread *t, threads *out)
     if (d && d->accept[t->q]) value_done(g, t->stack, out, 0);
 }
 
+void thread_ended(grammar *g, const thread *t, threads *out)
+{
+    value_done(g, t->stack, out, 0);
+}
+
 /* Those that the thread becomes with one more byte, appended to out. */
 void thread_step(grammar *g, const thread *t, uint8_t byte, threads *out)
 {

@@ -180,6 +180,102 @@ static bool takes_token(grammar *g, const thread *t, token_text text, levels *sc
     return true;
 }
 
+/* ---------------------------------------------------------------- automata */
+
+#define ANY_TEXT (-2)            /* no restriction is left */
+
+/* Inside a text that one automaton follows, a step on ASCII is one table. Only
+ * below other bytes, and where the text may end and something follow, the walk
+ * turns to threads. */
+typedef struct text_walk {
+    thread at;
+    const dfa *lex;
+    bool json;                   /* a string in JSON: quotes and backslashes act */
+    bool ends;                   /* something may follow where the automaton accepts */
+} text_walk;
+
+static bool follows_text(grammar *g, const thread *t, levels *scratch, text_walk *out)
+{
+    *out = (text_walk){ .at = *t };
+    if (t->dec) return false;
+    if (t->place == PLACE_STRING && g->strings[t->spec].lex && !g->strings[t->spec].plain) {
+        out->lex = g->strings[t->spec].lex;
+        out->json = true;
+        return true;
+    }
+    if (t->place != PLACE_LEX) return false;
+    out->lex = g->lexes[t->spec];
+    /* A terminal that ends the whole text is followed by nothing. */
+    scratch->all.n = 0;
+    thread_ended(g, t, &scratch->all);
+    out->ends = scratch->all.n != 1 || scratch->all.items[0].place != PLACE_END;
+    return true;
+}
+
+/* The state after a byte; -1: threads have to see. */
+static int32_t fast_step(const text_walk *w, int32_t q, uint8_t byte)
+{
+    if (byte >= 128 || (w->json && (byte < 32 || byte == '"' || byte == '\\'))) return -1;
+    if (q == ANY_TEXT) return ANY_TEXT;
+    if (w->ends && w->lex->accept[q]) return -1;
+    q = w->lex->ascii[q][byte];
+    return q >= 0 && w->json && w->lex->every[q] ? ANY_TEXT : q;
+}
+
+/* Whether -1 from fast_step means that nothing goes on. */
+static bool surely_over(const text_walk *w, int32_t q, uint8_t byte)
+{
+    if (byte >= 128 || (w->json && (byte < 32 || byte == '"' || byte == '\\'))) return false;
+    return !(w->ends && w->lex->accept[q]);
+}
+
+static thread slow_thread(const grammar *g, const text_walk *w, int32_t q)
+{
+    thread t = w->at;
+
+    if (q != ANY_TEXT) {
+        t.q = q;
+        return t;
+    }
+    return (thread){ .stack = t.stack, .place = PLACE_STRING, .spec = g->free_string, .high = -1 };
+}
+
+static void walk_text(grammar *g, const trie *t, const text_walk *w, levels *l, uint64_t *mask)
+{
+    int32_t q[MAX_LEVEL + 1];
+    int slow_from = MAX_LEVEL + 1;       /* depth at which threads took over */
+    uint32_t i = 0;
+
+    q[0] = w->at.q;
+    while (i < t->n_node) {
+        const trie_node *x = &t->nodes[i];
+        int d = x->depth;
+
+        if (d <= slow_from) {
+            slow_from = MAX_LEVEL + 1;
+            q[d] = fast_step(w, q[d - 1], x->byte);
+            if (q[d] == -1) {
+                if (surely_over(w, q[d - 1], x->byte)) {
+                    i = x->end;
+                    continue;
+                }
+                slow_from = d;
+                l->all.n = 0;
+                threads_add(&l->all, &(thread){ 0 });
+                l->all.items[0] = slow_thread(g, w, q[d - 1]);
+                l->from[d - 1] = 0;
+                l->to[d - 1] = 1;
+            }
+        }
+        if (d >= slow_from && !descend(g, l, d, x->byte)) {
+            i = x->end;
+            continue;
+        }
+        for (int32_t id = x->token; id >= 0; id = t->same[id]) set_bit(mask, id);
+        i++;
+    }
+}
+
 /* ----------------------------------------------------------- free strings */
 
 static bool is_free(const grammar *g, const thread *t)
@@ -288,11 +384,19 @@ int mask_compute(grammar_state *s, uint64_t *allowed)
     l = mem_new(sizeof *l);
     scratch = mem_new(sizeof *scratch);
     memset(allowed, 0, (size_t)t->n_word * sizeof *allowed);
-    for (int i = 0; i < s->at.n; i++)
+    for (int i = 0; i < s->at.n; i++) {
+        text_walk w;
+
         if (is_free(g, &s->at.items[i])) add_free(g, t, &s->at.items[i], l, scratch, allowed);
+        else if (follows_text(g, &s->at.items[i], scratch, &w)) walk_text(g, t, &w, l, allowed);
+    }
     l->all.n = 0;
-    for (int i = 0; i < s->at.n; i++)
-        if (!is_free(g, &s->at.items[i])) threads_add(&l->all, &s->at.items[i]);
+    for (int i = 0; i < s->at.n; i++) {
+        text_walk w;
+
+        if (!is_free(g, &s->at.items[i]) && !follows_text(g, &s->at.items[i], scratch, &w))
+            threads_add(&l->all, &s->at.items[i]);
+    }
     l->from[0] = 0;
     l->to[0] = l->all.n;
     if (l->all.n) walk(g, t, l, allowed);

@@ -614,6 +614,7 @@ static bool expand_subset(void *arg, dfa_builder *b, const int32_t *words, int n
             cut_at(m, &n_cut, m->p->sets[s->set].ranges[k].high + 1);
         }
     }
+    if (n_cut == 0) return true;
     qsort(m->cuts, (size_t)n_cut, sizeof *m->cuts, by_code);
     for (int i = 0; i < n_cut; i++)
         if (kept == 0 || m->cuts[i] != m->cuts[kept - 1]) m->cuts[kept++] = m->cuts[i];

@@ -69,16 +69,28 @@ static const char *const schemas[] = {
     "{\"not\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}},\"type\":\"object\"}",
     "{\"if\":{\"properties\":{\"a\":{\"const\":1}},\"required\":[\"a\"]},\"then\":{\"required\":[\"b\"]},"
     "\"type\":\"object\",\"unevaluatedProperties\":{\"type\":\"boolean\"}}",
+    "re:(red|green)+, [a-c]{2,}é?", "re:.*b.*", "re:[^a]*\\s?", "re:(?s:.{0,3})x|",
+    "lark:start: expr\nexpr: expr \"+\" t | t\nt: /[0-9]+/ | \"(\" expr \")\"\n%ignore \" \"\n",
+    "lark:start: /[a-z]*/ \"if\"? /.*/ \n",
 };
 #define N_SCHEMA ((int)(sizeof schemas / sizeof *schemas))
 
 static grammar *compile(const char *text)
 {
     json_error_t e;
-    json_t *v = json_loads(text, 0, &e);
+    json_t *v;
     grammar *g;
     errtext err;
 
+    if (!strncmp(text, "re:", 3)) {
+        ck_assert_msg(grammar_new_regex(&g, text + 3, strlen(text + 3), &err) == OK, "%s", err.text);
+        return g;
+    }
+    if (!strncmp(text, "lark:", 5)) {
+        ck_assert_msg(grammar_new_lark(&g, text + 5, strlen(text + 5), &err) == OK, "%s", err.text);
+        return g;
+    }
+    v = json_loads(text, 0, &e);
     ck_assert_msg(v != NULL, "%s: %s", text, e.text);
     ck_assert_msg(grammar_new_schema(&g, v, NULL, &err) == OK, "%s: %s", text, err.text);
     json_decref(v);

@@ -693,6 +693,58 @@ START_TEST(in_a_constrained_answer_bytes_are_not_searched)
 }
 END_TEST
 
+START_TEST(a_closer_that_brings_text_along_is_banned_before_a_governed_answer)
+{
+    for (int governed = 0; governed < 2; governed++) {
+        phase_options o = thinking(100);
+        phase_step step;
+        bool banned = false, plain = false;
+        run r;
+
+        o.constrained = governed;
+        r = start(false, &o);
+        say_text(&r, "so");
+        step = phase_before(r.p);
+        for (int i = 0; i < step.n_banned; i++) {
+            banned |= step.banned[i] == T_CLOSE_NL_A;
+            plain |= step.banned[i] == T_CLOSE_TEXT || step.banned[i] == T_GT_NL;
+        }
+        ck_assert_int_eq(banned, governed);
+        ck_assert(!plain);
+        stop(&r);
+    }
+}
+END_TEST
+
+static bool bit(const uint64_t *mask, int id) { return mask[id / 64] >> (id % 64) & 1; }
+
+START_TEST(of_the_tokens_that_act_a_grammar_is_given_those_that_may)
+{
+    phase_options o = phase_defaults(100);
+    uint64_t mask[(N_VOCAB + 63) / 64];
+    run r;
+
+    o.tools = o.constrained = true;
+    r = start(true, &o);
+    for (int i = 0; i < 4; i++) {
+        bool begun = i & 1, complete = i & 2;
+
+        memset(mask, 0xFF, sizeof mask);
+        phase_mask(r.p, begun, complete, mask);
+        ck_assert(!bit(mask, T_OPEN) && !bit(mask, T_CLOSE) && !bit(mask, T_TOOL_END));
+        ck_assert_int_eq(bit(mask, T_EOS), complete);
+        ck_assert_int_eq(bit(mask, T_TOOL), !begun);
+        ck_assert(bit(mask, 'a') && bit(mask, T_WORD));
+    }
+    ck_assert(phase_acts(r.p, T_EOS) && phase_acts(r.p, T_TOOL) && !phase_acts(r.p, 'a'));
+    SAY(&r, T_TOOL);
+    memset(mask, 0xFF, sizeof mask);
+    phase_mask(r.p, true, true, mask);
+    ck_assert(bit(mask, T_TOOL_END) && !bit(mask, T_EOS) && !bit(mask, T_TOOL));
+    stop(&r);
+}
+END_TEST
+
 START_TEST(what_is_held_at_the_end_comes_out)
 {
     phase_options o = phase_defaults(100);
@@ -915,7 +967,9 @@ int main(void)
         a_closer_half_spelt_is_swallowed_by_a_forced_one,
         min_thinking_bans_the_tokens_that_would_complete_a_closer,
         a_spelt_closer_is_followed_by_opener_and_wait,
-        in_a_constrained_answer_bytes_are_not_searched, what_is_held_at_the_end_comes_out,
+        in_a_constrained_answer_bytes_are_not_searched,
+        a_closer_that_brings_text_along_is_banned_before_a_governed_answer,
+        of_the_tokens_that_act_a_grammar_is_given_those_that_may, what_is_held_at_the_end_comes_out,
         a_loop_in_thinking_closes_it, a_loop_in_an_answer_or_a_call_ends_it,
         a_prompt_says_where_it_leaves_off, every_finish_reason_has_a_name,
         a_style_without_thinking_shows_everything,
