@@ -443,7 +443,7 @@ status job_parse(job *out, json_t *json, const char *where, errtext *err)
         .lora_alpha = 32, .router_balance = 0.01, .dpo_beta = 0.1, .checkpoint_every = 200,
         .keep = 3, .eval_problems = 64, .log_rollouts = 16,
         .rl = { .groups = 64, .group_size = 8, .max_think = 320, .max_answer = 64,
-                .temperature = 1, .clip_low = 0.2, .clip_high = 0.28, .updates = 1,
+                .temperature = 1, .clip_low = 0.2, .clip_high = 0.28, .updates = 1, .max_refill = 2,
                 .curriculum_floor = 0.1, .gamma = 1, .lambda = 0.95, .value_rate = 1e-3 },
     };
     if ((st = only(json, keys, "job", err)) != OK ||

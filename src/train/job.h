@@ -58,7 +58,7 @@ typedef struct job_rl {
     double clip_low, clip_high;  /* 0.2, 0.28 (GSPO 3e-4, 4e-4); of several updates */
     double kl;               /* weight of the k3 estimate to the start, 0 */
     int updates;             /* optimizer steps a batch of rollouts, 1 */
-    int max_refill;          /* times groups without variance are replaced, 0 */
+    int max_refill;          /* times groups without variance are replaced, 2 */
     bool curriculum;         /* shares follow p (1 - p) of each cell's success */
     double curriculum_floor; /* least share of a cell beside it, 0.1 */
     double format_gate;      /* share of the reward that needs a well-formed trace:

@@ -148,7 +148,7 @@ START_TEST(rewards_are_written_once_a_step)
     errtext err;
 
     base_model();
-    rl_job(text, "rl", "");
+    rl_job(text, "rl", ",\"max_refill\":0");
     kill_at(text, 6);
     finish(start(text));
     snprintf(path, sizeof path, "%s/rl/rollouts.jsonl", folder);
