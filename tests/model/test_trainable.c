@@ -274,6 +274,24 @@ START_TEST(weights_of_another_model_are_refused)
 }
 END_TEST
 
+/* The masters are read from a mapped file, which another program may cut. */
+START_TEST(weights_cut_short_in_use_are_an_error)
+{
+    rig r = { .threads = pool_new(1) };
+    const char *path = temp_path("cut.gguf");
+    convert_options o = { .n_thread = 1 };
+    errtext err;
+
+    ck_assert_int_eq(convert_model(FIXTURES "llama", path, &o, &err), OK);
+    ck_assert_int_eq(weights_open(&r.w, path, &err), OK);
+    ck_assert_int_eq(model_new(&r.m, r.w, DTYPE_F32, r.threads, &err), OK);
+    ck_assert_int_eq(truncate(path, 4096), 0);
+    check_refused(r.m, r.w, (trainable_options){ 0 }, E_IO, "cut short");
+    unlink(path);
+    rig_free(&r);
+}
+END_TEST
+
 START_TEST(a_value_that_is_not_finite_is_not_written)
 {
     rig r = rig_new(1, DTYPE_F32, 1, (trainable_options){ 0 });
@@ -323,6 +341,7 @@ int main(void)
     tcase_add_test(tc, options_out_of_range_are_refused);
     tcase_add_test(tc, quantised_weights_are_named_as_what_cannot_train);
     tcase_add_test(tc, weights_of_another_model_are_refused);
+    tcase_add_test(tc, weights_cut_short_in_use_are_an_error);
     tcase_add_test(tc, a_value_that_is_not_finite_is_not_written);
     tcase_add_test(tc, a_place_that_cannot_be_written_is_an_error);
     suite_add_tcase(suite, tc);
