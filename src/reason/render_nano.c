@@ -5,10 +5,11 @@
  *
  *   <|user|>TEXT<|end|><|assistant|><|medium|><think>TRACE</think>ANSWER<|end|>
  *
- * The effort mark is what the model was taught to scale its trace by; without
- * thinking the thought is written closed and empty. Past thinking is dropped.
- * The model knows no system turn and no tools: both stand, in words, at the
- * head of the first user's text. */
+ * The effort mark is what the model was taught to scale its trace by; an answer
+ * without a thought has no mark, and the thought is written closed and empty.
+ * Past thinking is dropped. The model knows no system turn and no tools: both
+ * stand, in words, at the head of the first user's text, or are that user's text
+ * where no user has spoken. */
 #include "reason/render_internal.h"
 
 const char nano_template[] =
@@ -30,10 +31,19 @@ static const char *effort_mark(effort e)
     }
 }
 
+/* Does a user, or a tool, speak at all? */
+static bool has_user(const chat *c)
+{
+    for (int i = 0; i < c->n; i++)
+        if (!is_system(&c->items[i]) && c->items[i].role != CHAT_ASSISTANT) return true;
+    return false;
+}
+
 /* System texts and tools, once, before what the first user says. */
 static status put_preface(render_job *job, errtext *err)
 {
     const chat *c = job->chat;
+    const bool before_user = has_user(c);
     pieces p = { 0 };
     bool any = false;
 
@@ -45,25 +55,37 @@ static status put_preface(render_job *job, errtext *err)
     }
     const status st = pieces_tools(&p, c, call_form_tags, err);
     if (st == OK && !pieces_empty(&p)) {
+        if (!before_user) segments_trusted(job->out, "<|user|>");
         pieces_emit(&p, job->out);
-        segments_plain(job->out, "\n", 1);
+        if (before_user) segments_plain(job->out, "\n", 1);
+        else segments_trusted(job->out, "<|end|>");
     }
     pieces_fini(&p);
     return st;
 }
 
-static void open_turn(render_job *job)
+static void open_thought(render_job *job)
 {
-    const render_options *o = job->options;
+    segments_trusted(job->out, effort_mark(job->options->effort));
+    segments_trusted(job->out, "<think>");
+    job->info->think_open = true;
+}
+
+/* An assistant's turn up to where the model goes on; m is the turn that was cut
+ * off, or NULL for a new one. */
+static void open_turn(render_job *job, const chat_message *m)
+{
+    const bool text = m && !content_empty(m);
+    const bool thought = m && (text ? m->reasoning_len > 0 : m->reasoning != NULL);
 
     segments_trusted(job->out, "<|assistant|>");
-    if (o->thinking) {
-        segments_trusted(job->out, effort_mark(o->effort));
-        segments_trusted(job->out, "<think>");
-    } else {
-        segments_trusted(job->out, "<think></think>");
-    }
-    job->info->think_open = o->thinking;
+    if (thought || (job->options->thinking && !text)) open_thought(job);
+    else segments_trusted(job->out, "<think></think>");
+    if (thought) segments_plain(job->out, m->reasoning, m->reasoning_len);
+    if (!text) return;
+    if (thought) segments_trusted(job->out, "</think>");
+    job->info->think_open = false;
+    put_content(job->out, m);
 }
 
 status render_nano(render_job *job, errtext *err)
@@ -72,35 +94,32 @@ status render_nano(render_job *job, errtext *err)
     const render_options *o = job->options;
     segments *out = job->out;
     bool prefaced = false;
+    status st;
 
+    if (!has_user(c)) {
+        if ((st = put_preface(job, err)) != OK) return st;
+        prefaced = true;
+    }
     for (int i = 0; i < c->n; i++) {
         const chat_message *m = &c->items[i];
 
         if (is_system(m)) continue;
-        if (m->role != CHAT_ASSISTANT) {
-            segments_trusted(out, "<|user|>");
-            if (!prefaced) {
-                const status st = put_preface(job, err);
-
-                if (st != OK) return st;
-                prefaced = true;
-            }
-            put_content(out, m);
-        } else if (o->continue_last && i == c->n - 1) {
-            open_turn(job);
-            if (m->reasoning_len) segments_plain(out, m->reasoning, m->reasoning_len);
-            if (content_empty(m)) return OK;
-            if (o->thinking) segments_trusted(out, "</think>");
-            job->info->think_open = false;
-            put_content(out, m);
+        if (o->continue_last && i == c->n - 1) {
+            open_turn(job, m);
             return OK;
-        } else {
+        }
+        if (m->role == CHAT_ASSISTANT) {
             segments_trusted(out, "<|assistant|>");
             put_content(out, m);
             put_tagged_calls(out, m, !content_empty(m), false);
+        } else {
+            segments_trusted(out, "<|user|>");
+            if (!prefaced && (st = put_preface(job, err)) != OK) return st;
+            prefaced = true;
+            put_content(out, m);
         }
         segments_trusted(out, "<|end|>");
     }
-    if (o->add_generation_prompt && !o->continue_last) open_turn(job);
+    if (o->add_generation_prompt && !o->continue_last) open_turn(job, NULL);
     return OK;
 }
