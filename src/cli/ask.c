@@ -17,7 +17,9 @@ static const char help[] =
     "\n"
     "Ask a model. The answer goes to standard output, its thinking and a line of\n"
     "figures to standard error. What is piped in is read as a file beside the\n"
-    "question, or is the question where none is given.\n"
+    "question, or is the question where none is given. Asked something that is none of\n"
+    "the problems it knows, ponder-nano gives no answer: what it knows goes to standard\n"
+    "error, and the exit code is 0.\n"
     "\n"
     "  -f, --file FILE      a file to read; may be given more than once; - is\n"
     "                       standard input\n"
@@ -173,6 +175,35 @@ static int print_json(const asked *a, const ask_request *q, const ask_answer *an
     return code ? EXIT_TROUBLE : EXIT_FINE;
 }
 
+/* No answer, and why: to standard error, or with --json as "finish" and "note". */
+static int out_of_scope(asked *a, const char *why)
+{
+    bytes name = { 0 };
+    json_t *o;
+    int code;
+
+    if (!a->json) {
+        view_note(&a->view, why);
+        return EXIT_FINE;
+    }
+    model_short_name(a->path.data, &name);
+    o = json_object();
+    json_object_set_new(o, "model", text_json(name.data, name.len));
+    json_object_set_new(o, "path", text_json(a->path.data, a->path.len));
+    json_object_set_new(o, "answer", json_null());
+    json_object_set_new(o, "reasoning", json_null());
+    json_object_set_new(o, "final", json_null());
+    json_object_set_new(o, "finish", json_string("out_of_scope"));
+    json_object_set_new(o, "note", json_string(why));
+    code = json_dumpf(o, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(o);
+    bytes_fini(&name);
+    if (code || fflush(stdout) || ferror(stdout))
+        return trouble("cannot write to standard output");
+    return EXIT_FINE;
+}
+
 /* ---------------------------------------------------------------------- run */
 
 static bool show_event(void *arg, const ask_event *e)
@@ -198,11 +229,18 @@ static int run(asked *a)
     ask_request q;
     double began_s, total_s;
     int code = EXIT_TROUBLE;
+    bytes why = { 0 };
     errtext err;
 
     began_s = process_age_s();
     if (settings_open(&a->s, a->s.model, &r, &a->path, &err) != OK) return trouble(err.text);
     a->load_s = process_age_s() - began_s;
+    if (!settings_in_scope(&a->s, r, &a->chat, &why)) {
+        code = out_of_scope(a, why.data);
+        bytes_fini(&why);
+        reasoner_close(r);
+        return code;
+    }
     q = settings_request(&a->s, r, &a->chat);
     q.cancel = &process_interrupted;
     view_begin(&a->view, q.samples);

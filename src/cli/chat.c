@@ -63,6 +63,11 @@ static bool show_event(void *arg, const ask_event *e)
     return true;
 }
 
+static bool has_system(const talk *t)
+{
+    return t->chat.n > 0 && t->chat.items[0].role == CHAT_SYSTEM;
+}
+
 /* The message as typed, behind the files attached to it. */
 static void add_message(talk *t, const bytes *text)
 {
@@ -89,17 +94,27 @@ static void keep_answer(talk *t, const ask_sample *s)
  * does not find it there twice. Its files stay attached. */
 static void send_message(talk *t, const bytes *text)
 {
-    int n_before = t->chat.n;
     double began_s = process_age_s();
+    bytes why = { 0 };
     ask_request q;
     ask_answer a;
     errtext err;
+    int n_before;
 
     if (!t->r) {
         say_trouble(t, "there is no model; /model NAME chooses one");
         return;
     }
+    /* ponder-nano was taught single questions. */
+    if (settings_is_nano(t->r) && !t->s.anyway) chat_truncate(&t->chat, has_system(t) ? 1 : 0);
+    n_before = t->chat.n;
     add_message(t, text);
+    if (!settings_in_scope(&t->s, t->r, &t->chat, &why)) {
+        chat_truncate(&t->chat, n_before);
+        view_note(&t->view, why.data);
+        bytes_fini(&why);
+        return;
+    }
     q = settings_request(&t->s, t->r, &t->chat);
     q.cancel = &process_interrupted;
     view_begin(&t->view, q.samples);
@@ -128,11 +143,6 @@ static void send_message(talk *t, const bytes *text)
 }
 
 /* ----------------------------------------------------------------- commands */
-
-static bool has_system(const talk *t)
-{
-    return t->chat.n > 0 && t->chat.items[0].role == CHAT_SYSTEM;
-}
 
 /* Take the system message out, if there is one, and put the new one, if there
  * is one, in front. */

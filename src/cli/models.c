@@ -12,7 +12,8 @@
 static const char help[] =
     "usage: ponder models [--json]\n"
     "\n"
-    "List the models on disk and the known ones that ponder pull fetches by name.\n"
+    "List the models on disk, those that came with the program, and the known ones that\n"
+    "ponder pull fetches by name.\n"
     "\n"
     "  --json       one JSON object on stdout\n"
     "  -h, --help   this text\n";
@@ -74,14 +75,17 @@ static json_t *json_local(const hub_local *m)
     return o;
 }
 
-static int print_json(const char *dir, const hub_local *list, int n)
+static int print_json(const char *dir, const hub_local *list, int n, const hub_local *shipped,
+                      int n_shipped)
 {
     json_t *root = json_object(), *here = json_array(), *known = json_array();
+    json_t *came = json_array();
     int n_known;
     const hub_model *models = hub_known(&n_known);
     int code;
 
     for (int i = 0; i < n; i++) json_array_append_new(here, json_local(&list[i]));
+    for (int i = 0; i < n_shipped; i++) json_array_append_new(came, json_local(&shipped[i]));
     for (int i = 0; i < n_known; i++) {
         const hub_model *m = &models[i];
         json_t *o = json_object();
@@ -95,6 +99,7 @@ static int print_json(const char *dir, const hub_local *list, int n)
     }
     json_object_set_new(root, "dir", json_text(dir));
     json_object_set_new(root, "models", here);
+    json_object_set_new(root, "shipped", came);
     json_object_set_new(root, "known", known);
     code = json_dumpf(root, stdout, JSON_INDENT(2)) ? EXIT_TROUBLE : EXIT_FINE;
     putchar('\n');
@@ -102,15 +107,9 @@ static int print_json(const char *dir, const hub_local *list, int n)
     return code;
 }
 
-static int print_table(const char *dir, const hub_local *list, int n)
+static void print_models(const char *head, int wide, const hub_local *list, int n)
 {
-    int n_known, wide = 12;
-    const hub_model *models = hub_known(&n_known);
-
-    for (int i = 0; i < n; i++)
-        if ((int)strlen(list[i].name) > wide) wide = (int)strlen(list[i].name);
-    if (n) printf("%-*s  %10s  %-9s  %s\n", wide, "here", "size", "family", "path");
-    else printf("no model in %s yet\n", dir);
+    printf("%-*s  %10s  %-9s  %s\n", wide, head, "size", "family", "path");
     for (int i = 0; i < n; i++) {
         char size[16];
         facts f;
@@ -120,6 +119,28 @@ static int print_table(const char *dir, const hub_local *list, int n)
         printf("%-*s  %10s  %-9s  %s\n", wide, list[i].name, size,
                f.ok ? family_name(f.config.family) : "?", list[i].path);
         if (!f.ok) printf("%-*s  %s\n", wide, "", f.err.text);
+    }
+}
+
+static int widest(const hub_local *list, int n, int wide)
+{
+    for (int i = 0; i < n; i++)
+        if ((int)strlen(list[i].name) > wide) wide = (int)strlen(list[i].name);
+    return wide;
+}
+
+static int print_table(const char *dir, const hub_local *list, int n, const hub_local *shipped,
+                       int n_shipped)
+{
+    const int wide = widest(list, n, widest(shipped, n_shipped, 12));
+    int n_known;
+    const hub_model *models = hub_known(&n_known);
+
+    if (n) print_models("here", wide, list, n);
+    else printf("no model in %s yet\n", dir);
+    if (n_shipped) {
+        printf("\n");
+        print_models("shipped", wide, shipped, n_shipped);
     }
     printf("\n%-*s  %10s  %s\n", wide, "known", "about", "fetch with: ponder pull NAME");
     for (int i = 0; i < n_known; i++) {
@@ -142,9 +163,9 @@ int cli_models(int argc, char **argv)
     };
     bool json = false;
     bytes dir = { 0 };
-    hub_local *list = NULL;
+    hub_local *list = NULL, *shipped;
     errtext err;
-    int n = 0, c, code = EXIT_TROUBLE;
+    int n = 0, n_shipped, c, code = EXIT_TROUBLE;
 
     optind = 0;
     opterr = 0;
@@ -163,11 +184,14 @@ int cli_models(int argc, char **argv)
         fprintf(stderr, "ponder models: takes no argument (see ponder models --help)\n");
         return EXIT_USAGE;
     }
+    hub_shipped(&shipped, &n_shipped);
     if (hub_dir(&dir, &err) != OK || hub_list(&list, &n, &err) != OK)
         fprintf(stderr, "ponder models: %s\n", err.text);
     else
-        code = json ? print_json(dir.data, list, n) : print_table(dir.data, list, n);
+        code = json ? print_json(dir.data, list, n, shipped, n_shipped)
+                    : print_table(dir.data, list, n, shipped, n_shipped);
     hub_list_free(list, n);
+    hub_list_free(shipped, n_shipped);
     bytes_fini(&dir);
     return code;
 }

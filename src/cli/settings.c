@@ -9,10 +9,13 @@
 
 #include "base/clock.h"
 #include "model/hub.h"
+#include "model/model.h"
+#include "reason/scope.h"
 
 const char settings_help[] =
     "  -m, --model M        path, or name of a model on disk (default: PONDER_MODEL,\n"
-    "                       else the newest one; ponder models lists them)\n"
+    "                       else the newest one, else ponder-nano, which comes with the\n"
+    "                       program; ponder models lists them)\n"
     "  -e, --effort E       none, minimal, low, medium, high or xhigh: at most 0, 64,\n"
     "                       256, 1024, 4096 or 16384 tokens of thinking (medium)\n"
     "  -b, --budget N       tokens of thinking, instead of an effort; 0: none\n"
@@ -28,6 +31,7 @@ const char settings_help[] =
     "  -s, --system TEXT    system prompt\n"
     "      --show-thinking, --fold, --hide-thinking\n"
     "                       thinking as it comes (default), as one line, or not at all\n"
+    "      --anyway         let ponder-nano answer what it was not made for, too\n"
     "      --threads N      processors to use (all)\n"
     "  -h, --help           this text\n";
 
@@ -84,6 +88,7 @@ int settings_options(settings *s, option_spec table[SETTINGS_MAX_OPTION])
         { .name = "stop", .kind = OPTION_TEXTS, .to = &s->stop },
         { .name = "system", .letter = 's', .kind = OPTION_TEXT, .to = &s->system },
         { .name = "threads", .kind = OPTION_INT, .to = &s->threads, .low = 1, .high = 1024 },
+        { .name = "anyway", .kind = OPTION_FLAG, .to = &s->anyway },
         { .name = "show-thinking", .kind = OPTION_FLAG, .to = &s->show },
         { .name = "fold", .kind = OPTION_FLAG, .to = &s->fold },
         { .name = "hide-thinking", .kind = OPTION_FLAG, .to = &s->hide },
@@ -175,6 +180,29 @@ status settings_open(const settings *s, const char *name, reasoner **out, bytes 
     if ((st = reasoner_open(out, path->data, &o, &warning, err)) != OK) return st;
     if (warning) fprintf(stderr, "warning: %s\n", warning);
     return OK;
+}
+
+/* Whoever trains a model of their own with these turns gives it a name of its own. */
+bool settings_is_nano(const reasoner *r)
+{
+    return reasoner_family(r) == RENDER_NANO &&
+           hub_is_nano(model_config(reasoner_model(r))->name);
+}
+
+bool settings_in_scope(const settings *s, const reasoner *r, const chat *c, bytes *why)
+{
+    scope *known;
+    bool in;
+
+    if (s->anyway || !settings_is_nano(r)) return true;
+    known = scope_new();
+    in = scope_of_chat(known, c) != NULL;
+    scope_free(known);
+    if (in) return true;
+    scope_explain(why, "ponder-nano");
+    bytes_add_string(why, " Anything else is for a larger model: make demo fetches a small one, "
+                     "ponder pull others. With --anyway it answers all the same.");
+    return false;
 }
 
 void model_short_name(const char *path, bytes *out)

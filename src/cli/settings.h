@@ -19,6 +19,7 @@ typedef struct settings {
     const char *system;
     text_list stop;
     bool show, fold, hide;
+    bool anyway;             /* ask ponder-nano what it was not made for, too */
 } settings;
 
 #define SETTINGS_MAX_OPTION 20
@@ -42,6 +43,12 @@ ask_request settings_request(const settings *s, const reasoner *r, const chat *c
  * in. E_IO when there is none: err says how to get one. */
 status settings_open(const settings *s, const char *name, reasoner **out, bytes *path,
                      errtext *err);
+
+/* Is what a chat asks something the model was made for? Always, but of
+ * ponder-nano, which knows the problems of src/tasks alone (reason/scope.h) and
+ * answers the rest with noise; false then, with what it can do put into why. */
+bool settings_in_scope(const settings *s, const reasoner *r, const chat *c, bytes *why);
+bool settings_is_nano(const reasoner *r);
 
 /* The last part of a model's path without ".gguf", appended to out. */
 void model_short_name(const char *path, bytes *out);

@@ -8,6 +8,7 @@
 
 #define DRAW_S 0.1                   /* between two drawings of the live line */
 #define MAX_BAR 40
+#define MAX_NOTE 80                  /* columns of a paragraph */
 #define MAX_WIDE 40                  /* columns of a final answer among the votes */
 
 void view_init(view *v, view_thinking thinking, bool silent)
@@ -220,6 +221,30 @@ void view_usage(view *v, const ask_answer *a, double first_s, double total_s)
                    u->cached, u->reasoning, u->answer, view_rate(a),
                    remark(&a->samples[a->chosen]));
     terminal_dim(&v->err, false);
+    terminal_print(&v->err, "\n");
+    fflush(v->err.file);
+}
+
+/* -------------------------------------------------------------------- notes */
+
+void view_note(view *v, const char *text)
+{
+    int wide = terminal_width(&v->err), at = 0;
+
+    if (wide > MAX_NOTE) wide = MAX_NOTE;
+    for (const char *from = text; *from;) {
+        size_t len = strcspn(from, " \n");
+        int n = columns(from) - columns(from + len);
+
+        if (at > 0 && at + 1 + n > wide) {
+            terminal_print(&v->err, "\n");
+            at = 0;
+        }
+        if (at > 0) terminal_print(&v->err, " ");
+        terminal_text(&v->err, from, len);
+        at += n + (at > 0);
+        from += len + strspn(from + len, " \n");
+    }
     terminal_print(&v->err, "\n");
     fflush(v->err.file);
 }

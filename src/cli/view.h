@@ -43,6 +43,9 @@ void view_votes(view *v, const ask_answer *a);
 /* The closing line. first_s and total_s count from where the caller likes. */
 void view_usage(view *v, const ask_answer *a, double first_s, double total_s);
 
+/* A paragraph for the user on standard error, broken into lines. */
+void view_note(view *v, const char *text);
+
 /* Tokens per second once the first was there. */
 double view_rate(const ask_answer *a);
 

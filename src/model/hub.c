@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -195,29 +196,73 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const hub_local *)a)->name, ((const hub_local *)b)->name);
 }
 
-status hub_list(hub_local **out, int *n, errtext *err)
+/* The models of a folder whose names start so. */
+static status list_dir(const char *dir, const char *start, hub_local **out, int *n,
+                       errtext *err)
 {
-    bytes dir = { 0 };
+    DIR *d = opendir(dir);
     struct dirent *e;
-    status st;
-    DIR *d;
 
     *out = NULL;
     *n = 0;
-    if ((st = hub_dir(&dir, err)) != OK) return st;
-    d = opendir(dir.data);
-    if (!d && errno != ENOENT) st = fail(err, E_IO, "%s: %s", dir.data, strerror(errno));
+    if (!d && errno != ENOENT) return fail(err, E_IO, "%s: %s", dir, strerror(errno));
     while (d && (e = readdir(d)) && *n < MAX_LOCAL) {
         hub_local m;
 
-        if (!entry_read(&m, dir.data, e->d_name)) continue;
+        if (strncmp(e->d_name, start, strlen(start)) || !entry_read(&m, dir, e->d_name))
+            continue;
         *out = mem_resize(*out, (size_t)*n + 1, sizeof **out);
         (*out)[(*n)++] = m;
     }
     if (d) closedir(d);
     if (*n) qsort(*out, (size_t)*n, sizeof **out, by_name);
+    return OK;
+}
+
+status hub_list(hub_local **out, int *n, errtext *err)
+{
+    bytes dir = { 0 };
+    status st;
+
+    *out = NULL;
+    *n = 0;
+    if ((st = hub_dir(&dir, err)) == OK) st = list_dir(dir.data, "", out, n, err);
     bytes_fini(&dir);
     return st;
+}
+
+/* The program's folder, wherever it was called from; false where the kernel
+ * does not tell. */
+static bool program_dir(bytes *out)
+{
+    char self[4096];
+    const ssize_t n = readlink("/proc/self/exe", self, sizeof self);
+
+    if (n <= 0 || n == (ssize_t)sizeof self) return false;
+    for (ssize_t i = n; i-- > 0;)
+        if (self[i] == '/') {
+            bytes_add(out, self, (size_t)i);
+            return true;
+        }
+    return false;
+}
+
+void hub_shipped(hub_local **out, int *n)
+{
+    static const char *const places[] = { "../models", "../../models", "../share/ponder/models" };
+    bytes self = { 0 };
+
+    *out = NULL;
+    *n = 0;
+    if (program_dir(&self))
+        for (size_t i = 0; i < sizeof places / sizeof *places && *n == 0; i++) {
+            bytes dir = { 0 };
+
+            bytes_add_format(&dir, "%s/%s", self.data ? self.data : "", places[i]);
+            list_dir(dir.data, "ponder-", out, n, NULL);
+            bytes_fini(&dir);
+        }
+    bytes_fini(&self);
 }
 
 void hub_list_free(hub_local *list, int n)
@@ -251,8 +296,31 @@ static const hub_local *list_newest(const hub_local *list, int n)
     const hub_local *best = NULL;
 
     for (int i = 0; i < n; i++)
-        if (!best || list[i].mtime_s > best->mtime_s) best = &list[i];
+        if (!hub_is_nano(list[i].name) && (!best || list[i].mtime_s > best->mtime_s))
+            best = &list[i];
     return best;
+}
+
+bool hub_is_nano(const char *name)
+{
+    static const char start[] = "ponder-";
+
+    if (!strncasecmp(name, start, sizeof start - 1)) name += sizeof start - 1;
+    return !strncasecmp(name, "nano", 4) && (!name[4] || name[4] == '-' || name[4] == '.');
+}
+
+/* By its name, or by what is left of it without "ponder-". */
+static const hub_local *list_nano(const hub_local *list, int n, const char *name)
+{
+    bytes whole = { 0 };
+    const hub_local *m;
+
+    if (!hub_is_nano(name)) return NULL;
+    if ((m = list_named(list, n, name))) return m;
+    bytes_add_format(&whole, "ponder-%s", name);
+    m = list_named(list, n, whole.data);
+    bytes_fini(&whole);
+    return m;
 }
 
 static status not_found(const char *name, const hub_local *list, int n, errtext *err)
@@ -284,41 +352,58 @@ static status not_found(const char *name, const hub_local *list, int n, errtext 
 static status find_named(const char *name, bool from_env, bytes *path, errtext *err)
 {
     const hub_local *m;
-    hub_local *list;
-    int n;
+    hub_local *list, *shipped;
+    int n, n_shipped;
+    errtext why = { 0 };
     status st;
 
     if (file_exists(name)) {
         bytes_add_string(path, name);
         return OK;
     }
-    if ((st = hub_list(&list, &n, err)) != OK) return st;
-    if ((m = list_named(list, n, name))) {
+    hub_shipped(&shipped, &n_shipped);
+    st = hub_list(&list, &n, &why);
+    m = st == OK ? list_named(list, n, name) : NULL;
+    if (!m) m = list_nano(shipped, n_shipped, name);
+    if (!m && st == OK) m = list_nano(list, n, name);
+    if (m) {
         bytes_add_string(path, m->path);
+        st = OK;
     } else {
-        errtext why = { 0 };
-
-        st = not_found(name, list, n, &why);
+        if (st == OK) st = not_found(name, list, n, &why);
         fail(err, st, "%s%s", from_env ? "PONDER_MODEL: " : "", why.text);
     }
     hub_list_free(list, n);
+    hub_list_free(shipped, n_shipped);
     return st;
 }
 
 status hub_find(const char *name_or_path, bytes *path, errtext *err)
 {
     const char *env = getenv("PONDER_MODEL");
-    hub_local *list;
+    hub_local *list, *shipped;
+    const hub_local *m;
+    errtext why = { 0 };
+    int n, n_shipped;
     status st;
-    int n;
 
     if (name_or_path && *name_or_path) return find_named(name_or_path, false, path, err);
     if (env && *env) return find_named(env, true, path, err);
-    if ((st = hub_list(&list, &n, err)) != OK) return st;
-    if (n) bytes_add_string(path, list_newest(list, n)->path);
-    else
+    hub_shipped(&shipped, &n_shipped);
+    st = hub_list(&list, &n, &why);
+    m = st == OK ? list_newest(list, n) : NULL;
+    if (!m) m = list_nano(shipped, n_shipped, "nano");
+    if (!m && st == OK) m = list_nano(list, n, "nano");
+    if (m) {
+        bytes_add_string(path, m->path);
+        st = OK;
+    } else if (st == OK) {
         st = fail(err, E_IO, "no model is here yet; fetch one with: ponder pull qwen3-0.6b "
                   "(ponder models lists more)");
+    } else {
+        fail(err, st, "%s", why.text);
+    }
     hub_list_free(list, n);
+    hub_list_free(shipped, n_shipped);
     return st;
 }

@@ -5,6 +5,9 @@
  * carries its final name is complete: downloads grow under NAME.gguf.part or
  * in NAME.part/ and are renamed in one step once every check has passed.
  *
+ * The tiny models that come with the program, ponder-nano and its kin, lie in a
+ * folder beside it. They answer where nothing else is there.
+ *
  * The hub is untrusted input. File names come from its listing, so only plain
  * relative names are taken. A file kept in LFS is checked against the SHA-256
  * that the listing gives (its lfs.oid); smaller files of the repository carry
@@ -52,11 +55,23 @@ status hub_dir(bytes *path, errtext *err);
 status hub_list(hub_local **out, int *n, errtext *err);
 void hub_list_free(hub_local *list, int n);
 
+/* The models that came with the program, by name: ponder-*.gguf in the first of
+ * ../models, ../../models and ../share/ponder/models, seen from the program's
+ * own folder, that holds one. None is no error. Released with hub_list_free. */
+void hub_shipped(hub_local **out, int *n);
+
+/* Is this the name, with or without "ponder-" and ".gguf", of a model that comes
+ * with the program? Such a model knows a few kinds of problems and is never
+ * taken for a general one. */
+bool hub_is_nano(const char *name);
+
 /* Turn a --model argument into a path for weights_open, appended to path. It
- * is an existing path, or the name of a model in the models folder (any letter
- * case), or NULL or "" for the first there is of: environment PONDER_MODEL
- * (path or name), the newest model in the models folder. E_IO when there is no
- * such model; err says what there is and how to pull one. */
+ * is an existing path, or the name of a model in the models folder or of one
+ * that came with the program (any letter case; "nano" is "ponder-nano"), or NULL
+ * or "" for the first there is of: environment PONDER_MODEL (path or name), the
+ * newest model in the models folder that is no nano, the shipped ponder-nano, a
+ * nano in the models folder. E_IO when there is no such model; err says what
+ * there is and how to pull one. */
 status hub_find(const char *name_or_path, bytes *path, errtext *err);
 
 /* What a pull tells while it runs. */
