@@ -39,8 +39,21 @@ typedef struct schema_options {
     void *arg;
 } schema_options;
 
-/* A JSON Schema, draft 2020-12; see docs. The schema is borrowed for the call,
- * options may be NULL. On OK *out is the caller's, released by grammar_free.
+/* A JSON Schema, draft 2020-12. The schema is borrowed for the call, options may
+ * be NULL. On OK *out is the caller's, released by grammar_free.
+ *
+ * What is written satisfies the schema; of what satisfies it, this is written:
+ *   names    those the schema mentions first, in its order; others after them;
+ *            none twice
+ *   space    none, one blank, or before a name, item or closing bracket one line
+ *            break and at most 40 blanks
+ *   numbers  integers without a point, at most 18 characters; bound numbers of at
+ *            most 16, without exponent; others of 24
+ *   depth    GRAMMAR_MAX_DEPTH
+ * oneOf means exactly one, not and if mean what they say. Whole formats are
+ * regular subsets of their RFCs. Refused are uniqueItems where the items are not
+ * a few given values, patterns that are not regular, documents elsewhere, and
+ * negations of unevaluatedItems, uniqueItems and format.
  *
  *   E_UNSUPPORTED  "#/properties/x/KEYWORD: why", a JSON pointer to what this
  *                  program does not do; nothing is ever ignored

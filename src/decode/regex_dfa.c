@@ -361,6 +361,9 @@ status dfa_build(dfa **out, const dfa_source *source, const int32_t *start, int 
     int done = 0;
 
     *out = NULL;
+    b.cap_word = b.cap_edge = 64;
+    b.words = mem_array(b.cap_word, sizeof *b.words);
+    b.edges = mem_array(b.cap_edge, sizeof *b.edges);
     dfa_builder_state(&b, start, n_start);
     for (; done < b.n_state && !b.over; done++) {
         int n = (int)(b.from[done + 1] - b.from[done]);

@@ -255,7 +255,11 @@ bool build_number(schema_context *c, int32_t at, const branch *b)
         goal_add_shape(c, at, (shape){ SHAPE_NUMBER, *cached });
         return true;
     }
-    if (good && integer) good = add_own(c, &x, d, number_integer(&d, &why), false, path, &why);
+    if (good && integer) {
+        status st = number_integer(&d, &why);
+
+        good = add_own(c, &x, d, st, false, path, &why);
+    }
     if (good && (d = meet_all(c, x.in, x.denied, x.n, path))) {
         int max = integer ? MAX_INTEGER_CHARS : MAX_EXACT_CHARS;
 
