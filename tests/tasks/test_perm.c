@@ -71,6 +71,17 @@ START_TEST(no_work_no_points)
 }
 END_TEST
 
+START_TEST(where_one_starts_is_no_answer)
+{
+    for (int i = 0; i < WORKED_N; i++) {
+        rng r = { 39, (uint64_t)i, 0 };
+        char *key = task_perm.draw(&r, 2 + 2 * (i % 6));
+        ck_assert(task_perm.grade(key, key, 5) == 0);
+        mem_free(key);
+    }
+}
+END_TEST
+
 START_TEST(fair_wordings_count)
 {
     worked_fair(&task_perm);
@@ -117,6 +128,7 @@ int main(void)
     tcase_add_test(c, every_character_counts);
     tcase_add_test(c, edits_lead_where_they_say);
     tcase_add_test(c, no_work_no_points);
+    tcase_add_test(c, where_one_starts_is_no_answer);
     tcase_add_test(c, fair_wordings_count);
     tcase_add_test(c, a_slip_is_one_false_step);
     suite_add_tcase(s, c);

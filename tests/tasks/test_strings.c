@@ -168,6 +168,18 @@ START_TEST(no_work_no_points)
 }
 END_TEST
 
+START_TEST(the_word_itself_is_no_answer)
+{
+    for (int i = 0; i < WORKED_N; i++) {
+        rng r = { 44, (uint64_t)i, 0 };
+        char *key = task_strings.draw(&r, 1 + i % STRINGS_MAX_DEPTH);
+        const char *word = worked_last(key, "(");
+        ck_assert(task_strings.grade(key, word, strcspn(word, ")")) == 0);
+        mem_free(key);
+    }
+}
+END_TEST
+
 START_TEST(fair_wordings_count)
 {
     worked_fair(&task_strings);
@@ -225,6 +237,7 @@ int main(void)
     tcase_add_test(c, twelve_are_held_out_and_four_never_composed);
     tcase_add_test(c, keys_come_from_the_functions_given);
     tcase_add_test(c, no_work_no_points);
+    tcase_add_test(c, the_word_itself_is_no_answer);
     tcase_add_test(c, fair_wordings_count);
     tcase_add_test(c, a_slip_is_one_false_step);
     tcase_add_test(c, what_is_no_key_is_refused);
