@@ -237,11 +237,6 @@ void thread_closed(grammar *g, const thread *t, threads *out);
 /* What follows when the text a thread is in the middle of were complete. */
 void thread_ended(grammar *g, const thread *t, threads *out);
 
-/* Bytes inside a JSON string of any characters: the offset of the quote that
- * closes it, len when none does, -1 when they cannot stand there. *n_char is how
- * many characters were begun. */
-int json_scan(const char *s, size_t len, int *n_char);
-
 /* Whether text `of` is `text` followed by these spelt characters. */
 bool text_follows(const grammar *g, uint32_t of, uint32_t text, const char *s, size_t len);
 

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "decode/grammar_internal.h"
+#include "decode/grammar_text.h"
 #include "decode/mask_internal.h"
 
 #define CACHE_BYTES ((size_t)48 << 20)

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "decode/grammar_internal.h"
+#include "decode/grammar_text.h"
 #include "decode/mask_internal.h"
 
 #define MAX_TOKEN_BYTES 250      /* longer ones are never offered */
