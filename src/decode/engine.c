@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "decode/calculator.h"
 #include "decode/pages.h"
 
 #define DEFAULT_CTX 32768
@@ -30,6 +31,8 @@ struct session {
     grammar_state *call_state;       /* where the call under way stands, or NULL */
     uint64_t *mask;          /* of the next draw; NULL without grammars */
     bool masked;
+    bool calculates;
+    calculator calculator;   /* fed with this span's text */
     tally tally;
     bool tallied;
     textout reasoning, answer;
@@ -298,6 +301,24 @@ static bool follow_grammar(session *s, phase_kind was, grammar_state *governs, b
     return true;
 }
 
+/* A token was taken in phase `was`: where it ended a mark's expression, the
+ * result comes next. A mark does not reach from one span into another. */
+static void calculate(session *s, phase_kind was, bool acts, token_text text)
+{
+    char rest[CALCULATOR_MAX_RESULT];
+
+    if (acts || phase_current(s->phase) != was) {
+        s->calculator = (calculator){ 0 };
+        return;
+    }
+    calculator_add(&s->calculator, text.data, text.len);
+    if (calculator_rest(&s->calculator, rest)) {
+        int32_t ids[CALCULATOR_MAX_IDS];
+
+        phase_force(s->phase, ids, calculator_ids(s->engine->tokenizer, rest, ids));
+    }
+}
+
 /* Offer one token to the phase machine; take it unless it is refused. */
 static void accept(session *s, int32_t id, bool forced, const sample *drawn)
 {
@@ -314,6 +335,7 @@ static void accept(session *s, int32_t id, bool forced, const sample *drawn)
         return;
     }
     push(s, id);
+    if (s->calculates) calculate(s, was, acts, text);
     if (s->tallied) tally_add(&s->tally, id);
     if (!s->first_token_s) s->first_token_s = clock_s();
     if (show(s, &shown, id, forced, drawn)) {
@@ -401,6 +423,7 @@ status session_start(session **out, engine *e, const session_request *r, errtext
     if ((r->answer_grammar || r->call_grammar) && !e->trie) e->trie = trie_new(e->n_vocab, written, e);
     if (r->answer_grammar) s->answer_state = grammar_state_new(r->answer_grammar, e->trie);
     s->call_grammar = r->call_grammar;
+    s->calculates = r->calculator;
     s->started_s = clock_s();
     if (e->n == e->cap) {
         e->cap = e->cap * 2 + 16;

@@ -58,7 +58,7 @@ typedef struct session_event {
     size_t len;
     bool complete;           /* of a tool call: it ended by itself */
     int32_t id;              /* the token; -1 in the second and later events */
-    bool forced;             /* chosen by the phase machine, not drawn */
+    bool forced;             /* chosen by the phase machine or calculated, not drawn */
     const sample *sample;    /* log-probs, if asked for; NULL when forced */
 } session_event;
 
@@ -90,6 +90,8 @@ typedef struct session_request {
     const grammar *call_grammar; /* of each tool call's span, likewise. Where the call's
                               * closer is no token of its own (or the call ends with
                               * the turn), its text belongs to the grammar */
+    bool calculator;         /* results of marks (calculator.h) in thoughts and in an
+                              * answer without a grammar are forced */
     const stops *stop;       /* strings that end the answer; borrowed for the
                               * session's life, or NULL */
     session_fn *on_event;    /* may be NULL */

@@ -34,7 +34,7 @@ struct phase_style {
 typedef enum role {
     ROLE_CLOSE,
     ROLE_OPEN,
-    ROLE_WAIT,
+    ROLE_TEXT,
 } role;
 
 struct phase {
@@ -526,7 +526,7 @@ static bool may_wait(const phase *p)
 static void wait_instead(phase *p, bool reopen)
 {
     if (reopen) enqueue(p, &p->style->force_open, ROLE_OPEN);
-    enqueue(p, &p->style->wait, ROLE_WAIT);
+    enqueue(p, &p->style->wait, ROLE_TEXT);
     p->r.n_wait++;
 }
 
@@ -538,6 +538,27 @@ static void force_close(phase *p)
     p->n_held = 0;
     forget_matches(p);
     enqueue(p, &p->style->force_close, ROLE_CLOSE);
+}
+
+bool phase_force(phase *p, const int32_t *text, int n)
+{
+    ids list = { .n = n };
+
+    CHECK(n >= 0 && n <= PHASE_MAX_IDS);
+    if (n == 0 || forcing(p)) return false;
+    switch (p->r.phase) {
+    case PHASE_THINK:
+        if (p->closing || due(p, n, n)) return false;
+        break;
+    case PHASE_ANSWER:
+        if (p->o.constrained || p->r.n_total + n >= p->o.max_tokens) return false;
+        break;
+    default:
+        return false;
+    }
+    memcpy(list.id, text, (size_t)n * sizeof *text);
+    enqueue(p, &list, ROLE_TEXT);
+    return true;
 }
 
 /* ---------------------------------------------------------------- matching */
@@ -641,7 +662,7 @@ static void accept_forced(phase *p, int32_t id, token_text text)
     CHECK(id == p->queue[p->at_queue]);
     p->at_queue++;
     p->r.n_forced++;
-    if (is == ROLE_WAIT) {
+    if (is == ROLE_TEXT) {
         feed(p, text);
         return;
     }

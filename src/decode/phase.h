@@ -188,6 +188,12 @@ typedef struct phase_output {
  * place (or bans it). Otherwise *out is what became visible. */
 bool phase_accept(phase *p, int32_t id, token_text text, phase_output *out);
 
+/* Have n tokens of text (at most PHASE_MAX_IDS) written next, as part of the
+ * current phase. False, and nothing is done, where they do not fit before
+ * thinking has to be closed or max_tokens is reached, where something is being
+ * forced already, inside a call and in an answer that a grammar governs. */
+bool phase_force(phase *p, const int32_t *text, int n);
+
 /* Close thinking as soon as it may be closed; no effect outside it. */
 void phase_close_thinking(phase *p);
 

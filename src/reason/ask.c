@@ -310,6 +310,7 @@ status ask_start(ask_job **out, reasoner *r, const ask_request *q, ask_fn *on_ev
             .prompt = ids, .n_prompt = n_id, .tenant = q->tenant, .sampler = q->sampler,
             .style = r->style, .stop = j->stop, .on_event = hear,
             .answer_grammar = q->answer_grammar, .call_grammar = q->call_grammar,
+            .calculator = q->calculator,
             .phase = phases_of(q, think_open, engine_ctx(r->engine) - n_id, tools),
         };
 

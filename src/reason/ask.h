@@ -87,6 +87,8 @@ typedef struct ask_request {
                               * that ended with FINISH_STOP it does. Borrowed until
                               * the end, NULL: anything. Not with continue_last */
     const grammar *call_grammar;     /* of each tool call's span, as in engine.h */
+    bool calculator;         /* results of marks <<EXPRESSION= are calculated, not
+                              * drawn (decode/calculator.h); off */
     const char *const *stop; /* [n_stop] strings that end the answer */
     int n_stop;
     bool continue_last;      /* go on with a last message of the assistant's */
