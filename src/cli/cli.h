@@ -19,6 +19,7 @@ int cli_ask(int argc, char **argv);
 int cli_chat(int argc, char **argv);
 int cli_models(int argc, char **argv);
 int cli_pull(int argc, char **argv);
+int cli_serve(int argc, char **argv);
 int cli_train(int argc, char **argv);
 int cli_eval(int argc, char **argv);
 int cli_bench(int argc, char **argv);

@@ -17,6 +17,7 @@ static const struct subcommand {
     { "pull", cli_pull, "fetch a model" },
     { "inspect", cli_inspect, "show what is in a weight file" },
     { "convert", cli_convert, "convert and quantise weights" },
+    { "serve", cli_serve, "serve models over the reasoning API" },
     { "train", cli_train, "teach a model by a job file" },
     { "eval", cli_eval, "measure what a model can do, with intervals" },
     { "bench", cli_bench, "measure speed, beside what the machine allows" },
