@@ -47,7 +47,10 @@ bool effort_parse(const char *name, effort *out)
 /* The makers' own settings: generation_config.json and model cards of Qwen3
  * and its 2507 releases, Qwen2.5-Instruct, SmolLM2-Instruct, SmolLM3,
  * Llama-3.x-Instruct and DeepSeek-R1. A ChatML model of unknown make gets what
- * most of them agree on. */
+ * most of them agree on. Our own was measured at 0, 0.3, 0.6 and 1: greedy repeats
+ * failed attempts of a search (Countdown of 3 and 4 numbers, 64 problems each: 61
+ * and 12 % right at 0, 72 and 22 % at 0.3, 73 and 27 % at 0.6), and heat costs
+ * steps (chains of 4: 88, 86 and 81 %). */
 sampler_options ask_sampler(render_family f, bool thinking, int samples)
 {
     sampler_options o = sampler_defaults();
@@ -80,6 +83,10 @@ sampler_options ask_sampler(render_family f, bool thinking, int samples)
     case RENDER_LLAMA3:
     case RENDER_LLAMA31:
         o.top_p = 0.9f;
+        break;
+    case RENDER_NANO:
+        o.temperature = 0.3f;
+        o.top_p = 1;
         break;
     default:
         break;
