@@ -181,7 +181,7 @@ static void fork_values(tableau *t, const branch *b, const literal *l)
     for (size_t i = 0; i < json_array_size(list) && t->c->st == OK; i++) {
         const json_t *v = json_array_get(list, i);
 
-        if (json_kind(v) == t->kind)
+        if (schema_kind_of(v) == t->kind)
             tableau_take_with(t, b, literal_value(t->c, v, literal_path(t->c, l, keyword),
                               false), NO_SCOPE);
     }

@@ -91,7 +91,7 @@ int32_t literal_path(schema_context *c, const literal *l, const char *key)
 
 /* ------------------------------------------------------------------ helpers */
 
-value_kind json_kind(const json_t *v)
+value_kind schema_kind_of(const json_t *v)
 {
     switch (json_typeof(v)) {
     case JSON_NULL: return KIND_NULL;
@@ -154,7 +154,7 @@ truth json_among(const json_t *list, value_kind kind, int *n)
 {
     *n = 0;
     for (size_t i = 0; i < json_array_size(list); i++)
-        *n += json_kind(json_array_get(list, i)) == kind;
+        *n += schema_kind_of(json_array_get(list, i)) == kind;
     if (*n == 0) return FALSE_SURELY;
     return kind <= KIND_FALSE ? TRUE_SURELY : DEPENDS;
 }
@@ -231,7 +231,7 @@ bool tableau_meet_value(tableau *t, branch *b, int32_t id, const literal *l)
     const char *keyword;
     json_t *holder;
 
-    if (json_kind(l->json) != t->kind) return l->negative;
+    if (schema_kind_of(l->json) != t->kind) return l->negative;
     if (t->kind <= KIND_FALSE) return !l->negative;
     if (t->kind >= KIND_ARRAY) {
         if (l->negative) branch_push_fork(b, id, NO_SCOPE, PART_ALL, 0);

@@ -62,7 +62,7 @@ int32_t literal_path(schema_context *c, const literal *l, const char *key);
 int32_t literal_item(schema_context *c, const literal *l, const char *keyword, size_t i,
                        bool negative);
 int32_t literal_resolve(schema_context *c, const literal *l, const char *keyword, bool negative);
-value_kind json_kind(const json_t *v);
+value_kind schema_kind_of(const json_t *v);
 int32_t json_count(const json_t *v);
 int types_cover_kind(const json_t *type, value_kind kind);
 const char *kind_unevaluated(value_kind kind);
