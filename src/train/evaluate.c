@@ -114,7 +114,7 @@ static status ask_chunk(const eval_cell *c, const eval_how *how, const eval_item
     progress p = { c, how->what, before * how->group, total * how->group };
     const rollout_options o = {
         .group = how->group, .temperature = how->temperature, .max_think = how->max_think,
-        .max_answer = c->o->max_answer, .seed = c->o->seed,
+        .max_answer = c->o->max_answer, .calculator = c->o->calculator, .seed = c->o->seed,
         .stream = (uint64_t)before * (uint64_t)how->group, .cancel = c->o->cancel,
         .progress = advance, .arg = &p,
     };

@@ -71,6 +71,7 @@ typedef struct eval_options {
     int group;               /* answers a problem, for t1 */
     effort effort;           /* of direct, greedy, t1, early and edit */
     int max_think, max_answer;
+    bool calculator;         /* marks are calculated (reason/ask.h) */
     const int *budgets;      /* [n_budget] tokens, rising */
     int n_budget;
     const volatile sig_atomic_t *cancel;

@@ -27,7 +27,8 @@ static status go_on(const eval_cell *c, chat *chats, int n, int max_think, rollo
 {
     rollout_prompt *prompts = mem_array((size_t)n, sizeof *prompts);
     const rollout_options o = { .group = 1, .max_think = max_think,
-                                .max_answer = c->o->max_answer, .seed = c->o->seed,
+                                .max_answer = c->o->max_answer,
+                                .calculator = c->o->calculator, .seed = c->o->seed,
                                 .cancel = c->o->cancel };
     status st;
 

@@ -149,8 +149,8 @@ static status file_example(examples *e, reasoner *r, const place *p, sequence *o
     if (st == OK) st = jsonfile_text(m, "reasoning_content", &think, where, err);
     if (st == OK && !answer) st = fail(err, E_FORMAT, "%s.content: missing", where);
     if (st == OK)
-        st = sequence_encode(r, &c, think != NULL, EFFORT_MEDIUM, think, answer, e->job->n_ctx,
-                             out, err);
+        st = (e->job->calculator ? sequence_encode_marks : sequence_encode)(
+            r, &c, think != NULL, EFFORT_MEDIUM, think, answer, e->job->n_ctx, out, err);
     free(text);
     json_decref(head);
     chat_fini(&c);

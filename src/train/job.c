@@ -316,7 +316,7 @@ static status read_ponder(job *j, const json_t *o, double rate_factor, errtext *
         "output", "stage", "scratch", "dtype", "context", "steps", "batch_tokens", "max_rows",
         "learning_rate", "schedule", "warmup", "floor", "optimizer", "lora", "router_balance",
         "checkpoint_every", "keep", "eval_every", "eval_problems", "eval_steps", "log_rollouts",
-        "mixture", "eval", "replay", "rl", NULL,
+        "mixture", "eval", "replay", "rl", "calculator", NULL,
     };
     static const char *const stages[] = { "pretrain", "sft", "dpo", "rl", NULL };
     static const char *const dtypes[] = { "bf16", "f32", NULL };
@@ -359,6 +359,7 @@ static status read_ponder(job *j, const json_t *o, double rate_factor, errtext *
         (st = jsonfile_int(o, "eval_every", 0, 1 << 30, &j->eval_every, w, err)) != OK ||
         (st = jsonfile_int(o, "eval_problems", 1, 1 << 20, &j->eval_problems, w, err)) != OK ||
         (st = jsonfile_int(o, "log_rollouts", -1, 1 << 20, &j->log_rollouts, w, err)) != OK ||
+        (st = jsonfile_bool(o, "calculator", &j->calculator, w, err)) != OK ||
         (st = read_eval_steps(j, json_object_get(o, "eval_steps"), err)) != OK ||
         (st = read_mixtures(j, o, err)) != OK || (st = object_at(o, "rl", &rl, w, err)) != OK ||
         (st = read_rl(&j->rl, rl, err)) != OK)
@@ -394,6 +395,9 @@ static status check_whole(job *j, const char *where, errtext *err)
         return fail(err, E_ARG, "%s: training_file: dpo needs pairs of answers", where);
     if (j->stage == STAGE_DPO && j->validation_file)
         return fail(err, E_UNSUPPORTED, "%s: validation_file: dpo does not use one", where);
+    if (j->stage == STAGE_DPO && j->calculator)
+        return fail(err, E_UNSUPPORTED, "%s: ponder.calculator: dpo learns from whole answers",
+                    where);
     if (j->stage == STAGE_RL && j->validation_file && !j->grader)
         return fail(err, E_ARG, "%s: validation_file: needs method.reinforcement.grader", where);
     if (j->stage == STAGE_RL && j->training_file && !j->grader)

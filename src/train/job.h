@@ -94,6 +94,8 @@ typedef struct job {
     int lora_rank;           /* 0: all weights */
     double lora_alpha;       /* 32 */
     double router_balance;   /* 0.01 */
+    bool calculator;         /* results of marks (decode/calculator.h) are forced in
+                              * rollouts and no targets in a file's examples; off */
     double dpo_beta;         /* 0.1 */
     int checkpoint_every;    /* steps, 200 */
     int keep;                /* checkpoints, 3 */

@@ -53,12 +53,19 @@ static void add_target(pack *p, int row, int32_t id, int origin, int place)
 
 bool pack_add(pack *p, const int32_t *ids, int n, int first_target, int origin)
 {
+    return pack_add_less(p, ids, n, first_target, NULL, origin);
+}
+
+bool pack_add_less(pack *p, const int32_t *ids, int n, int first_target, const uint8_t *given,
+                   int origin)
+{
     int row = p->n_row;
 
     CHECK(n >= 2 && first_target >= 1);
     if (p->n_row + n - 1 > p->max_row) return false;
     add_run(p, ids, 0, n - 1, -1);
-    for (int t = first_target; t < n; t++) add_target(p, row + t - 1, ids[t], origin, t);
+    for (int t = first_target; t < n; t++)
+        if (!given || !given[t]) add_target(p, row + t - 1, ids[t], origin, t);
     return true;
 }
 

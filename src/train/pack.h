@@ -33,6 +33,10 @@ void pack_clear(pack *p);
  * nothing is added, when it does not fit any more. */
 bool pack_add(pack *p, const int32_t *ids, int n, int first_target, int origin);
 
+/* The same, less the tokens that given [n] marks (NULL: none). */
+bool pack_add_less(pack *p, const int32_t *ids, int n, int first_target, const uint8_t *given,
+                   int origin);
+
 /* Begin a group on a prompt; false when not even the prompt fits. */
 bool pack_prompt(pack *p, const int32_t *ids, int n_prompt);
 

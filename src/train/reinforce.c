@@ -81,7 +81,7 @@ static status answer_prompts(policy_job *p, group *groups, int n, int wave, errt
     double *shares = mem_array((size_t)p->n_cell, sizeof *shares);
     rollout_options o = {
         .group = k, .temperature = (float)p->rl->temperature, .max_think = p->rl->max_think,
-        .max_answer = p->rl->max_answer, .seed = x->job->seed,
+        .max_answer = p->rl->max_answer, .calculator = x->job->calculator, .seed = x->job->seed,
         .stream = ((uint64_t)x->step + 1) * STREAM_STEP + (uint64_t)wave * (STREAM_STEP / 32),
         .tenant = (uint64_t)x->step + 1, .cancel = x->stop,
     };

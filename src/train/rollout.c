@@ -70,6 +70,7 @@ static status start(ask_job **job, reasoner *r, const rollout_options *o,
     q.sampler.seed = o->seed;
     q.effort = p->effort;
     q.continue_last = p->go_on;
+    q.calculator = o->calculator;
     q.budget = p->thinking ? o->max_think : 0;
     q.max_tokens = q.budget + o->max_answer + 1;
     /* ask keeps a quarter of max_tokens for the answer; this much leaves the

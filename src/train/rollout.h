@@ -27,6 +27,7 @@ typedef struct rollout_options {
                               * the distribution that was drawn from */
     int max_think;           /* tokens of thought, then the closer is forced */
     int max_answer;          /* tokens after it */
+    bool calculator;         /* marks are calculated (ask.h): not the policy's either */
     uint64_t seed;
     uint64_t stream;         /* answer g of prompt i draws from stream + i * group + g */
     uint64_t tenant;         /* pages are shared within it: a new one after every

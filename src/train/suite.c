@@ -12,7 +12,7 @@
 
 static const char *const section_keys[] = {
     "name", "about", "cells", "data", "grader", "measures", "split", "problems", "seeds", "seed",
-    "group", "effort", "budgets", "max_think", "max_answer", NULL,
+    "group", "effort", "budgets", "max_think", "max_answer", "calculator", NULL,
 };
 
 static status known_keys(const json_t *object, bool top, const char *where, errtext *err)
@@ -119,7 +119,8 @@ static status read_numbers(eval_options *o, const json_t *j, bool data, const ch
         (st = jsonfile_int(j, "seed", 0, 1 << 30, &seed, where, err)) != OK ||
         (st = jsonfile_int(j, "group", 1, ASK_MAX_SAMPLES, &o->group, where, err)) != OK ||
         (st = jsonfile_int(j, "max_think", 1, 1 << 20, &o->max_think, where, err)) != OK ||
-        (st = jsonfile_int(j, "max_answer", 1, 1 << 20, &o->max_answer, where, err)) != OK)
+        (st = jsonfile_int(j, "max_answer", 1, 1 << 20, &o->max_answer, where, err)) != OK ||
+        (st = jsonfile_bool(j, "calculator", &o->calculator, where, err)) != OK)
         return st;
     o->seed = (uint64_t)seed;
     return OK;
@@ -273,11 +274,12 @@ static json_t *settings_json(const eval_options *o)
     json_t *budgets = json_array();
 
     for (int i = 0; i < o->n_budget; i++) json_array_append_new(budgets, json_integer(o->budgets[i]));
-    return json_pack("{s:s, s:i, s:i, s:I, s:i, s:s, s:i, s:i, s:o}", "split",
+    return json_pack("{s:s, s:i, s:i, s:I, s:i, s:s, s:i, s:i, s:b, s:o}", "split",
                      !o->mixture ? "file" : o->split == SPLIT_TEST ? "test" : "valid",
                      "problems", o->problems, "seeds", o->seeds, "seed", (json_int_t)o->seed,
                      "group", o->group, "effort", effort_name(o->effort), "max_think",
-                     o->max_think, "max_answer", o->max_answer, "budgets", budgets);
+                     o->max_think, "max_answer", o->max_answer, "calculator", o->calculator,
+                     "budgets", budgets);
 }
 
 status suite_run(const suite *s, reasoner *r, const eval_options *hooks, json_t **out,

@@ -18,6 +18,7 @@
  *   effort      "low", "medium" (default), "high" ...
  *   budgets     rising numbers of tokens, 16 to 512 in doublings
  *   max_think   tokens of thought, 1024; max_answer: 64 (of data 512)
+ *   calculator  true: marks <<48/2= are calculated (decode/calculator.h)
  *   about       a sentence for the report
  *
  * A key of the suite holds for all sections that do not have it themselves; with

@@ -50,9 +50,9 @@ static status one_batch(run *x, examples *e, sums *s, errtext *err)
 
         if (st != OK) return st;
         first = j->stage == STAGE_PRETRAIN ? 1 : q.n_prompt;
-        if (!pack_add(&x->pack, q.ids, q.n, first, n)) {
+        if (!pack_add_less(&x->pack, q.ids, q.n, first, q.given, n)) {
             flush(x, s);
-            CHECK(pack_add(&x->pack, q.ids, q.n, first, n));
+            CHECK(pack_add_less(&x->pack, q.ids, q.n, first, q.given, n));
         }
         rows += q.n - 1;
         sequence_fini(&q);

@@ -44,11 +44,11 @@ static status valid_loss(run *x, double *out, errtext *err)
         sequence q;
 
         if ((st = examples_next(e, x->r, &cursor, &q, err)) != OK) break;
-        if (!pack_add(&x->pack, q.ids, q.n, q.n_prompt, 0)) {
+        if (!pack_add_less(&x->pack, q.ids, q.n, q.n_prompt, q.given, 0)) {
             sum += pack_loss(x, log_prob);
-            CHECK(pack_add(&x->pack, q.ids, q.n, q.n_prompt, 0));
+            CHECK(pack_add_less(&x->pack, q.ids, q.n, q.n_prompt, q.given, 0));
         }
-        n_target += q.n - q.n_prompt;
+        n_target += sequence_targets(&q, q.n_prompt);
         sequence_fini(&q);
     }
     if (st == OK && x->pack.n_row) sum += pack_loss(x, log_prob);
@@ -75,7 +75,7 @@ static status valid_reward(run *x, double *out, errtext *err)
                                                                      : v.eval_problems);
         rollout_options o = {
             .group = 1, .temperature = (float)v.rl.temperature, .max_think = v.rl.max_think,
-            .max_answer = v.rl.max_answer, .seed = v.seed + 78, .tenant = (uint64_t)x->step + 1,
+            .max_answer = v.rl.max_answer, .calculator = v.calculator, .seed = v.seed + 78, .tenant = (uint64_t)x->step + 1,
             .cancel = x->stop,
         };
 

@@ -112,6 +112,10 @@ static const struct { const char *text, *names; } bad[] = {
       "{\"hyperparameters\":{\"reasoning_effort\":\"huge\"}}},\"ponder\":{}}", "reasoning_effort" },
     { "{\"model\":\"m\",\"hyperparameters\":{\"n_epoch\":1},\"ponder\":{}}",
       "hyperparameters.n_epoch" },
+    { "{\"model\":\"m\",\"ponder\":{\"output\":\"o\",\"steps\":5,\"calculator\":1," MIX "}}",
+      "ponder: calculator" },
+    { "{\"model\":\"m\",\"training_file\":\"t\",\"method\":{\"type\":\"dpo\"},"
+      "\"ponder\":{\"output\":\"o\",\"calculator\":true}}", "ponder.calculator" },
     { "{\"model\":\"m\",\"ponder\":{\"output\":\"o\",\"steps\":5,\"context\":4096,"
       "\"max_rows\":512," MIX "}}", "max_rows" },
 };
