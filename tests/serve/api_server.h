@@ -52,7 +52,9 @@ static const parrot_word thinker[] = {
     { "Let me see.", 0 }, { "</think>", 0 }, { "The answer", 0 }, { " is 7.", 0 },
     { "<|im_end|>", 0 },
 };
-static const parrot_word dreamer[] = { { "hm ", 2 }, { "so ", 2 }, { "well ", 1 }, { "then ", 0 } };
+static const parrot_word dreamer[] = {
+    { "hm ", PARROT_ANY }, { "so ", PARROT_ANY }, { "well ", PARROT_ANY }, { "then ", PARROT_ANY },
+};
 static const parrot_word caller[] = {
     { "I call.", 0 }, { "</think>", 0 }, { "<tool_call>", 0 },
     { "\n{\"name\": \"add\", \"arguments\": ", 0 }, { "{\"a\": 1, \"b\": 2}", 0 }, { "}\n", 0 },
@@ -164,7 +166,7 @@ static inline answer read_answer(int fd)
         bytes_add(&a.body, at, all.len - (size_t)(at - all.data));
     }
     bytes_fini(&all);
-    a.json = json_loadb(a.body.data, a.body.len, 0, NULL);
+    a.json = json_loadb(a.body.data, a.body.len, JSON_ALLOW_NUL, NULL);
     return a;
 }
 
@@ -303,7 +305,7 @@ static inline events read_events(const answer *a)
         if (!strcmp(data, "[DONE]")) {
             ev.done = true;
         } else {
-            json_t *o = json_loads(data, 0, NULL);
+            json_t *o = json_loads(data, JSON_ALLOW_NUL, NULL);
 
             ck_assert_msg(o != NULL, "no JSON: %s", data);
             json_array_append_new(ev.list, json_pack("{s:s?, s:o}", "event", name, "data", o));
