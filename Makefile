@@ -5,6 +5,7 @@
 # make demo            set up, fetch a real model, ask it a question
 # make nano            ponder-nano from random weights: two hours or less
 # make bench-engine    figures against llama.cpp
+# make bench-recipe    figures of ponder-nano, and training against PyTorch
 SAN    ?= 0
 CFLAGS ?= -O2 -g
 FUZZ_S ?= 60
@@ -25,7 +26,7 @@ TESTS  := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/*/test_*.c))
 HELP   := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
 FUZZ   := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 .SECONDARY:
-.PHONY: all setup test test-bins fuzz-bins fuzz demo nano bench-engine clean
+.PHONY: all setup test test-bins fuzz-bins fuzz demo nano bench-engine bench-recipe clean
 
 all: $(OUT)/ponder
 	@ln -sf ../$(OUT)/ponder build/ponder
@@ -80,6 +81,10 @@ nano: setup
 bench-engine: setup
 	@$(MAKE) --no-print-directory all
 	@bench/engine.sh
+
+bench-recipe: setup
+	@$(MAKE) --no-print-directory all
+	@bench/recipe.sh
 
 clean:
 	rm -rf build

@@ -160,7 +160,7 @@ static status chart_samples(const output *o, const char *cell, const json_t *of,
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         c[n].name = kinds[i].name;
         curve_keys(&c[n], json_object_get(of, kinds[i].key));
-        if (c[n].n > 1) n++;
+        if (c[n].n > 2) n++;
         else c[n].n = 0;
     }
     if (n && greedy) {
