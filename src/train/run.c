@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "train/merge.h"
 #include "train/score.h"
 
 #define SAMPLE_PROBLEMS 6000     /* whose words make a vocabulary */
@@ -198,6 +199,21 @@ status run_save(run *x, errtext *err)
     return st;
 }
 
+/* An adapter, merged.gguf: the base weights with it worked in. */
+static status write_merged(run *x, errtext *err)
+{
+    const trainable_options o = { .lora_rank = x->job->lora_rank,
+                                  .lora_alpha = (float)x->job->lora_alpha };
+    char *path = path_in(x->job, "merged.gguf");
+    status st = merge_write(x->t, &o, x->w, (dtype)x->job->dtype, path, x->threads, err);
+    char line[600];
+
+    snprintf(line, sizeof line, "wrote %.500s", path);
+    if (st == OK) x->tell(x->tell_arg, false, line);
+    mem_free(path);
+    return st;
+}
+
 status run_finish(run *x, errtext *err)
 {
     char *path = path_in(x->job, "model.gguf");
@@ -209,6 +225,7 @@ status run_finish(run *x, errtext *err)
         snprintf(line, sizeof line, "wrote %.500s", path);
         x->tell(x->tell_arg, false, line);
     }
+    if (st == OK && x->job->lora_rank) st = write_merged(x, err);
     mem_free(path);
     return st;
 }

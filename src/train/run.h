@@ -96,7 +96,8 @@ bool run_is_time(const run *x, bool last);
  * when it is time (also before the first step), and write a row. */
 status run_evaluate(run *x, bool last, errtext *err);
 
-/* The finished model, in the run's folder. */
+/* The finished model, in the run's folder; of adapters the base model with them
+ * worked in, too (merged.gguf). */
 status run_finish(run *x, errtext *err);
 
 /* The stages; each opens, trains to the end and closes. E_INTERRUPTED when it
