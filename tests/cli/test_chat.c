@@ -177,7 +177,9 @@ START_TEST(chat_follows_a_script)
     ck_assert_int_eq(sh("printf 'no newline at the end' | $P chat -m $MODEL"), EXIT_FINE);
     ck_assert_str_eq(out.data, "The answer is 7.\n");
     ck_assert_int_eq(sh("$P chat -m $MODEL extra"), EXIT_USAGE);
-    ck_assert_int_eq(sh("$P chat"), EXIT_TROUBLE);
+    /* Away from the model that comes with the program. */
+    ck_assert_int_eq(sh("mkdir -p %s && cp $P %s && %s chat", in_home("a/b"), in_home("a/b"),
+                        in_home("a/b/ponder")), EXIT_TROUBLE);
     CHECK_SAYS(&err_out, "ponder pull");
 }
 END_TEST
