@@ -12,6 +12,7 @@
 #include "cli/settings.h"
 #include "model/hub.h"
 #include "serve/completions.h"
+#include "serve/responses.h"
 #include "serve/server.h"
 
 static const char command[] = "ponder serve";
@@ -175,6 +176,7 @@ static status start(serving *v, errtext *err)
 
     if (st != OK) return st;
     completions_route(v->server, &v->api);
+    responses_route(v->server, &v->api);
     return server_start(v->server, err);
 }
 
