@@ -20,6 +20,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "serve/completions.h"
+#include "serve/responses.h"
 #include "serve/server.h"
 #include "support/parrot.h"
 
@@ -77,6 +78,7 @@ static inline void start_server(server_options o)
     o.arg = &the_api;
     OKAY(server_new(&srv, &o, &err));
     completions_route(srv, &the_api);
+    responses_route(srv, &the_api);
     OKAY(server_start(srv, &err));
     port = server_port(srv);
 }
