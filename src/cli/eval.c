@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/cpu.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/options.h"
@@ -41,19 +42,21 @@ static const char help[] =
     "  -n, --problems N     problems a seed and cell\n"
     "      --seeds N        independent draws of problems (1 to 16)\n"
     "      --seed N         the first of them\n"
-    "      --split S        valid (default), or test: open it once for what you publish\n"
+    "      --split S        valid (default), train, or test: once, for what you publish\n"
     "      --group N        answers a problem for t1\n"
     "      --budgets LIST   tokens of thought for budget: 16,32,64\n"
     "      --effort E       of all measures but effort and budget\n"
     "      --max-think N    most tokens of a thought\n"
     "      --max-answer N   most tokens of an answer\n"
     "      --run DIR        beside it the curves of that run of ponder train\n"
+    "      --rows FILE      write the problems as rows with messages, task, key and answer,\n"
+    "                       and ask no model\n"
     "      --json           the results as JSON on standard output, instead of a table\n"
     "      --threads N      (default: all processors)\n";
 
 typedef struct evaluation {
     const char *model, *output, *task, *depth, *data, *grader, *measures, *split, *budgets;
-    const char *effort, *run;
+    const char *effort, *run, *rows;
     int problems, seeds, seed, group, max_think, max_answer, threads;
     struct { bool problems, seeds, seed, group, max_think, max_answer; } given;
     bool json;
@@ -300,6 +303,17 @@ static status put_results(evaluation *e, const json_t *results, const json_t *ro
     return st;
 }
 
+static status write_rows(const suite *s, const char *path, errtext *err)
+{
+    bytes rows = { 0 };
+    status st;
+
+    suite_problems(s, &rows);
+    st = file_replace(path, rows.data ? rows.data : "", rows.len, err);
+    bytes_fini(&rows);
+    return st;
+}
+
 static int run(evaluation *e)
 {
     const eval_options hooks = { .cancel = &process_interrupted, .tell = tell, .live = live,
@@ -312,6 +326,11 @@ static int run(evaluation *e)
     errtext err;
     status st = read_suite(e, &s, &err);
 
+    if (st == OK && e->rows) {
+        st = write_rows(&s, e->rows, &err);
+        suite_fini(&s);
+        return st == OK ? EXIT_FINE : trouble(err.text);
+    }
     process_catch_interrupt();
     if (st == OK) st = read_run(e, &rows, &err);
     if (st == OK) st = open_model(e, &r, &path, &err);
@@ -357,6 +376,7 @@ int cli_eval(int argc, char **argv)
         { .name = "budgets", .kind = OPTION_TEXT, .to = &e.budgets },
         { .name = "effort", .kind = OPTION_TEXT, .to = &e.effort },
         { .name = "run", .kind = OPTION_TEXT, .to = &e.run },
+        { .name = "rows", .kind = OPTION_TEXT, .to = &e.rows },
         { .name = "problems", .letter = 'n', .kind = OPTION_INT, .to = &e.problems, .low = 1,
           .high = 1000000, .given = &e.given.problems },
         { .name = "seeds", .kind = OPTION_INT, .to = &e.seeds, .low = 1, .high = SHARE_MAX_SEED,

@@ -2,6 +2,7 @@
 #include "train/suite.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -144,7 +145,8 @@ static status read_words(suite_section *s, const json_t *j, const char *where, e
         return fail(err, E_FORMAT, "%s.name: 1 to 60 letters, digits, - and _ expected", where);
     if (!strcmp(split_word, "test")) o->split = SPLIT_TEST;
     else if (!strcmp(split_word, "valid")) o->split = SPLIT_VALID;
-    else return fail(err, E_ARG, "%s.split: \"valid\" or \"test\" expected", where);
+    else if (!strcmp(split_word, "train")) o->split = SPLIT_TRAIN;
+    else return fail(err, E_ARG, "%s.split: \"valid\", \"test\" or \"train\" expected", where);
     if (!effort_parse(word, &o->effort) || o->effort == EFFORT_NONE)
         return fail(err, E_ARG, "%s.effort: minimal, low, medium, high or xhigh expected", where);
     s->name = mem_string(name ? name : s->data ? "data" : "cells");
@@ -269,13 +271,45 @@ void suite_fini(suite *s)
     *s = (suite){ 0 };
 }
 
+void suite_problems(const suite *s, bytes *out)
+{
+    for (int i = 0; i < s->n; i++) {
+        const eval_options *o = &s->sections[i].options;
+        const int n_cell = o->mixture ? mixture_cells(o->mixture) : 0;
+
+        for (int c = 0; c < n_cell; c++)
+            for (int k = 0; k < o->problems * o->seeds; k++) {
+                drawn d;
+                json_t *row;
+                char *text;
+
+                mixture_draw_cell(o->mixture, c, o->split, o->seed + (uint64_t)(k % o->seeds),
+                                  (uint64_t)(k / o->seeds), &d);
+                row = json_pack("{s:[{s:s, s:s}], s:s, s:s, s:s, s:s}", "messages", "role",
+                                "user", "content", d.problem.prompt, "task", d.task->name, "key",
+                                d.problem.key, "answer", d.problem.answer, "cell",
+                                mixture_cell_name(o->mixture, c));
+                text = json_dumps(row, JSON_COMPACT);
+                bytes_add_format(out, "%s\n", text);
+                free(text);
+                json_decref(row);
+                problem_fini(&d.problem);
+            }
+    }
+}
+
+static const char *split_name(split s)
+{
+    return s == SPLIT_TEST ? "test" : s == SPLIT_VALID ? "valid" : "train";
+}
+
 static json_t *settings_json(const eval_options *o)
 {
     json_t *budgets = json_array();
 
     for (int i = 0; i < o->n_budget; i++) json_array_append_new(budgets, json_integer(o->budgets[i]));
     return json_pack("{s:s, s:i, s:i, s:I, s:i, s:s, s:i, s:i, s:b, s:o}", "split",
-                     !o->mixture ? "file" : o->split == SPLIT_TEST ? "test" : "valid",
+                     o->mixture ? split_name(o->split) : "file",
                      "problems", o->problems, "seeds", o->seeds, "seed", (json_int_t)o->seed,
                      "group", o->group, "effort", effort_name(o->effort), "max_think",
                      o->max_think, "max_answer", o->max_answer, "calculator", o->calculator,

@@ -11,7 +11,7 @@
  *   data        a file of rows (dataset.h, DATASET_RFT) with
  *   grader      ... a grader (grader.h)
  *   measures    list of names (evaluate.h), by default direct, greedy and t1
- *   split       "valid" (default) or "test"; not for data
+ *   split       "valid" (default), "test" or "train"; not for data
  *   problems    a seed, 350; of data by default all rows
  *   seeds       1 to 16, 3 (of data 1); seed: of the first, 1
  *   group       answers a problem for t1, 8
@@ -29,6 +29,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "base/bytes.h"
 #include "base/status.h"
 #include "train/evaluate.h"
 
@@ -62,6 +63,11 @@ void suite_fini(suite *s);                       /* accepts a zeroed suite */
  *   {"suite", "sections": [{"name", "about", "settings": {...}, "cells": {...}}]} */
 status suite_run(const suite *s, reasoner *r, const eval_options *hooks, json_t **out,
                  errtext *err);
+
+/* The problems that the sections' cells would ask, a JSON object a line: messages,
+ * task, key, answer and cell; rows for a ponder_task grader, here or elsewhere.
+ * Files of rows are passed over. Appended to out. */
+void suite_problems(const suite *s, bytes *out);
 
 /* Results, charts and one HTML page in a folder, made when missing: results.json,
  * SECTION-WHAT.svg, report.html. `rows` are the metrics of a run of reinforcement

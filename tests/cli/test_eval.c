@@ -90,6 +90,21 @@ START_TEST(a_family_needs_no_file)
 }
 END_TEST
 
+START_TEST(problems_can_be_written_as_rows)
+{
+    bytes rows = { 0 };
+
+    ck_assert_int_eq(sh("$P eval --task chain --depth 1,2 -n 3 --seeds 1 --rows %s",
+                        in_home("rows.jsonl")), EXIT_FINE);
+    ck_assert_int_eq(file_read(&rows, in_home("rows.jsonl"), 100000, NULL), OK);
+    ck_assert_int_eq(n_lines(&rows), 6);
+    CHECK_SAYS(&rows, "\"task\":\"chain\"");
+    bytes_fini(&rows);
+    ck_assert_int_eq(sh("$P eval --task chain --depth 1 --rows /nowhere/x"), EXIT_TROUBLE);
+    CHECK_SAYS(&err_out, "/nowhere/x");
+}
+END_TEST
+
 START_TEST(what_makes_no_sense_is_told_in_one_line)
 {
     static const struct { const char *line, *says; int code; } bad[] = {
@@ -131,7 +146,7 @@ START_TEST(help_names_every_option)
     static const char *const names[] = { "--model", "--output", "--task", "--depth", "--data",
                                          "--grader", "--measures", "--problems", "--seeds",
                                          "--seed ", "--split", "--group", "--budgets", "--effort",
-                                         "--max-think", "--max-answer", "--run", "--json",
+                                         "--max-think", "--max-answer", "--run", "--rows", "--json",
                                          "--threads" };
 
     ck_assert_int_eq(sh("$P eval --help"), EXIT_FINE);
@@ -155,6 +170,7 @@ int main(void)
     tcase_add_test(t, json_is_one_object_on_standard_output);
     tcase_add_test(t, options_win_over_the_suite);
     tcase_add_test(t, a_family_needs_no_file);
+    tcase_add_test(t, problems_can_be_written_as_rows);
     tcase_add_test(t, what_makes_no_sense_is_told_in_one_line);
     tcase_add_test(t, ctrl_c_ends_it);
     tcase_add_test(t, help_names_every_option);

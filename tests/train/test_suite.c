@@ -95,7 +95,7 @@ START_TEST(faults_are_named_by_their_path)
         { "{" CHAIN ",\"measures\":\"greedy\"}", "suite.measures" },
         { "{" CHAIN ",\"budgets\":[8,8]}", "suite.budgets[1]" },
         { "{" CHAIN ",\"budgets\":[0]}", "suite.budgets[0]" },
-        { "{" CHAIN ",\"split\":\"train\"}", "suite.split" },
+        { "{" CHAIN ",\"split\":\"half\"}", "suite.split" },
         { "{" CHAIN ",\"effort\":\"much\"}", "suite.effort" },
         { "{" CHAIN ",\"effort\":\"none\"}", "suite.effort" },
         { "{" CHAIN ",\"name\":\"../up\"}", "suite.name" },
@@ -121,6 +121,50 @@ START_TEST(faults_are_named_by_their_path)
         ck_assert_msg(strstr(err.text, bad[i].path) != NULL, "%s: %s", bad[i].text, err.text);
         ck_assert_int_eq(s.n, 0);
     }
+}
+END_TEST
+
+/* The rows, read back, are problems whose answer earns the reward. */
+START_TEST(problems_become_rows_that_a_grader_can_use)
+{
+    json_t *spec = json_pack("{s:s, s:s, s:s, s:s, s:s}", "type", "ponder_task", "name", "it",
+                             "task", "{{item.task}}", "key", "{{item.key}}", "input",
+                             "{{sample.output_text}}");
+    bytes rows = { 0 };
+    dataset *d;
+    grader *g;
+    suite s;
+    errtext err;
+
+    ck_assert_msg(parse(&s, "{\"problems\":3,\"seeds\":2,\"split\":\"train\",\"cells\":[{\"task\":"
+                            "\"chain\",\"depth\":[1,2]},{\"task\":\"perm\",\"depth\":1}]}",
+                        &err) == OK, "%s", err.text);
+    suite_problems(&s, &rows);
+    ck_assert_msg(dataset_parse(&d, rows.data, rows.len, "rows", DATASET_RFT, 0, &err) == OK,
+                  "%s", err.text);
+    ck_assert_int_eq(dataset_rows(d), 18);
+    ck_assert_int_eq(dataset_duplicates(d), 0);
+    ck_assert_int_eq(grader_new(&g, spec, NULL, &err), OK);
+    for (int i = 0; i < 18; i++) {
+        const json_t *row = dataset_row(d, i);
+        const char *answer = json_string_value(json_object_get(row, "answer"));
+        const char *key = json_string_value(json_object_get(row, "key"));
+        const task *t = task_find(json_string_value(json_object_get(row, "task")));
+        json_t *said = grader_sample(answer, strlen(answer), NULL);
+        grade of;
+
+        ck_assert_ptr_nonnull(t);
+        ck_assert_int_eq(key_split(t, key), SPLIT_TRAIN);
+        grader_run(g, row, said, &of);
+        ck_assert_double_eq(of.reward, 1);
+        grade_fini(&of);
+        json_decref(said);
+    }
+    grader_free(g);
+    json_decref(spec);
+    dataset_close(d);
+    bytes_fini(&rows);
+    suite_fini(&s);
 }
 END_TEST
 
@@ -212,6 +256,7 @@ int main(void)
     tcase_add_test(t, a_section_takes_what_it_lacks_from_the_suite);
     tcase_add_test(t, a_suite_may_be_its_own_section);
     tcase_add_test(t, faults_are_named_by_their_path);
+    tcase_add_test(t, problems_become_rows_that_a_grader_can_use);
     tcase_add_test(t, results_become_files_that_hold_the_figures);
     tcase_add_test(t, a_folder_that_cannot_be_made_is_named);
     sr = srunner_create(s);
