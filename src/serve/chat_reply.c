@@ -183,7 +183,6 @@ json_t *chat_completion(const chat_head *h, const chat_request *r, const ask_ans
     json_object_set_new(o, "choices", choices);
     json_object_set_new(o, "usage", chat_usage(&a->usage));
     if (r->samples > 1) json_object_set_new(o, "votes", votes_json(a));
-    if (r->keep && r->metadata) json_object_set(o, "metadata", (json_t *)r->metadata);
     return o;
 }
 

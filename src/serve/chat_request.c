@@ -503,14 +503,18 @@ static bool read_senses(chat_request *r, api_error *e)
     return !on || refuse_parameter(e, "moderation", NULL);
 }
 
-static bool read_keeping(chat_request *r, const api *a, api_error *e)
+static bool read_keeping(chat_request *r, api_error *e)
 {
-    if (!field_bool(r->q.body, "", "store", &r->keep, e) ||
-        !field_metadata(r->q.body, &r->metadata, e))
+    bool keep = false;
+    const json_t *metadata;      /* only shape matters: nothing is kept with it */
+
+    if (!field_bool(r->q.body, "", "store", &keep, e) ||
+        !field_metadata(r->q.body, &metadata, e))
         return false;
-    if (r->keep && !a->store)
+    if (keep)
         return error_bad_code(e, "unsupported_value", "store", "Unsupported value: 'store' does "
-                              "not support true: this server keeps nothing.");
+                              "not support true: chat completions are not kept here; the "
+                              "Responses API keeps what it answers.");
     return true;
 }
 
@@ -541,7 +545,7 @@ bool chat_request_read(chat_request *r, const api *a, exchange *x, json_t *body,
     return inquiry_begin(&r->q, a, x, body, e) && fields_known(body, "", known_fields, e) &&
            read_messages(r, e) && read_lengths(r, e) && read_stop(r, e) && read_sampling(r, e) &&
            read_stream(r, e) && read_reasoning(r, e) && read_format(r, e) && read_tools(r, e) &&
-           read_prediction(r, e) && read_senses(r, e) && read_keeping(r, a, e) &&
+           read_prediction(r, e) && read_senses(r, e) && read_keeping(r, e) &&
            inquiry_hints(&r->q, e) && inquiry_verbosity(&r->q, body, "", e) &&
            inquiry_finish(&r->q, x, e);
 }

@@ -11,8 +11,6 @@ typedef struct chat_request {
     bool stream;
     bool include_usage;
     bool log_probs;
-    bool keep;               /* store */
-    const json_t *metadata;  /* borrowed, or NULL */
 } chat_request;
 
 /* Read the body; every field is honoured or refused. False has filled e, or has

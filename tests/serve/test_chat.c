@@ -524,7 +524,7 @@ static const struct refusal {
     { ",\"modalities\":[\"text\",\"audio\"]", "unsupported_value", "modalities", "" },
     { ",\"audio\":{\"voice\":\"x\"}", "unsupported_parameter", "audio", "" },
     { ",\"web_search_options\":{}", "unsupported_parameter", "web_search_options", "" },
-    { ",\"store\":true", "unsupported_value", "store", "keeps nothing" },
+    { ",\"store\":true", "unsupported_value", "store", "not kept here" },
     { ",\"metadata\":{\"a\":1}", "invalid_type", "metadata.a", "" },
     { ",\"response_format\":{\"type\":\"xml\"}", "invalid_value", "response_format.type", "" },
     { ",\"response_format\":{\"type\":\"json_schema\"}", "missing_required_parameter",
