@@ -135,7 +135,7 @@ END_TEST
 START_TEST(ctrl_c_ends_it)
 {
     say(endless, 6);
-    ck_assert_int_eq(sh("timeout --preserve-status -s INT 1 $P eval --task chain --depth 1 "
+    ck_assert_int_eq(sh("timeout --preserve-status -s INT 4 $P eval --task chain --depth 1 "
                         "-n 2000 --max-think 3000 -m $MODEL"), EXIT_INTERRUPTED);
     CHECK_SAYS(&err_out, "interrupted");
 }
