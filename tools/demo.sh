@@ -46,8 +46,8 @@ if build/ponder inspect "$nano" >/dev/null 2>&1 || build/ponder models | grep -q
     echo "The same and two others, at three efforts:"
     echo
     efforts "$first"
-    efforts "Make 24 from 3, 4 and 12. Use every number exactly once."
-    efforts "Ann picks 18 eggs. Half of them go to a shop. Ann divides them among 3 baskets equally. How many are in each?"
+    efforts "Numbers: 7 4 9 6. Target: 58."
+    efforts "Tom has 3 boxes of 4 apples. It is 9 degrees outside. Tom eats 5. How many apples does Tom have now?"
 else
     echo "1. models/ponder-nano.gguf is not here (make nano makes it): this part is left out"
     echo
