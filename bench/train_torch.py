@@ -37,7 +37,7 @@ BATCH = 128
 STEPS = 8
 WAYS = [(layout, kind) for layout in ("padded", "packed 256", "packed 512")
         for kind in ("amp", "bf16")]
-REPLY_S = 1200               # a first step compiles
+REPLY_S = 3600               # a first step compiles
 OPERATIONS = ("add", "subtract", "multiply by")
 
 
