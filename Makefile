@@ -2,7 +2,7 @@
 # make test [T=rope]   set up, build, run all tests (those whose file holds T),
 #                      plain and under sanitizers, valgrind and short fuzzing
 # make fuzz            every fuzz target for FUZZ_S seconds each (default 60)
-# make demo            set up, fetch a real model, ask it a question
+# make demo            set up, ask the shipped model, then a real one
 # make nano            ponder-nano from random weights: two hours or less
 # make bench-engine    figures against llama.cpp
 # make bench-recipe    figures of ponder-nano, and training against PyTorch
