@@ -97,10 +97,11 @@ START_TEST(a_loaded_adapter_says_what_the_trainer_said)
 }
 END_TEST
 
-/* A workspace made before the adapter came, and neighbours of other lengths. */
+/* A workspace made before an adapter came, then a wider one; and neighbours of
+ * other lengths. */
 START_TEST(a_pass_meets_an_adapter_that_came_after_its_workspace)
 {
-    const char *path = temp_path("late");
+    const char *narrow = temp_path("narrow"), *path = temp_path("late");
     float unused[256];
     rig r;
     workspace *early;
@@ -109,14 +110,24 @@ START_TEST(a_pass_meets_an_adapter_that_came_after_its_workspace)
     size_t n_vocab;
     errtext err;
 
-    make_adapter(_i, DTYPE_Q8_0, 7, DTYPE_F32, path, unused);
+    make_adapter(_i, DTYPE_Q8_0, 2, DTYPE_F32, narrow, unused);
+    make_adapter(_i, DTYPE_Q8_0, 70, DTYPE_F32, path, unused);
     r = plain(_i, DTYPE_Q8_0);
     n_vocab = (size_t)model_config(r.m)->n_vocab;
     early = workspace_new(r.m, 40, 40);
-    ck_assert_int_eq(adapter_load(r.m, path, r.threads, &err), OK);
     for (int i = 0; i < 40; i++) {
         ids[i] = id_at(r.m, 1, i);
         out[i] = i;
+    }
+    for (int wide = 0; wide < 2; wide++) {
+        kv_cache *kv = model_kv_new(r.m, 16);
+        attend_run run = { pages, 0, 40, 0 };
+        forward_batch b = { 40, ids, 1, &run, 40, out };
+
+        model_forward(r.m, early, kv, r.threads, &b);
+        ck_assert_int_eq(adapter_load(r.m, wide ? path : narrow, r.threads, &err), OK);
+        model_forward(r.m, early, kv, r.threads, &b);
+        kv_free(kv);
     }
     for (int way = 0; way < 2; way++) {
         workspace *ws = way ? workspace_new(r.m, 40, 40) : early;
@@ -138,6 +149,7 @@ START_TEST(a_pass_meets_an_adapter_that_came_after_its_workspace)
         workspace_free(ws);
     }
     mem_free(want);
+    unlink(narrow);
     unlink(path);
     rig_free(&r);
 }
